@@ -1,0 +1,144 @@
+// Package billing keeps the callers' side of the money: accounts with their phones, PINs, contacts and vouchers, the
+// hold before a call, its settlement afterwards, and what the bill says. PostgreSQL is the truth; every write is
+// idempotent by a key made before its first attempt.
+package billing
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/billing/tariff"
+	"telecommune/internal/e164"
+	"telecommune/internal/money"
+)
+
+// CallID names one attempt to reach a far number, and is the idempotency key of its hold and its settlement.
+type CallID = uuid.UUID
+
+// Caller is the account that a call is made on, as the script needs it.
+type Caller struct {
+	Account   string // code
+	Tariff    string // name of the retail deck
+	CallLimit int    // most seconds of one call
+	Blocked   bool
+	Currency  money.Currency
+	VAT       tariff.Percent // of the account's enterprise
+}
+
+// PINSource is where a PIN was typed, for the limits on guessing (design.md 9.6).
+type PINSource struct {
+	Caller   string // calling number, or the address of a web client
+	Provider string // code of the provider, or "web"
+}
+
+// Origin is what is known of a call before anybody pays for it.
+type Origin struct {
+	Call         CallID
+	AccessCall   uuid.UUID // the access call that it is part of; several after ##
+	Provider     string
+	AccessNumber e164.Number
+	Caller       e164.Number // none when withheld
+	Started      time.Time
+}
+
+// Request asks for a hold.
+type Request struct {
+	Origin
+	Account string
+	Number  e164.Number
+	Rate    tariff.Row // the retail row that prices the call
+	VAT     tariff.Percent
+	// CallLimit is the most seconds to hold for; at least 1.
+	CallLimit int
+}
+
+// Hold is money set aside for a call: what it costs at most, and the seconds that buys.
+type Hold struct {
+	Call    CallID
+	Account string
+	Amount  money.Amount
+	Seconds int // the paid time: announced, enforced, and never charged beyond
+}
+
+// Sign is a sign of life of a running call that holds money, stored in batches.
+type Sign struct {
+	Call       CallID
+	Trunk      string // empty before the answer, like the three below
+	Carrier    string
+	Cost       tariff.Row
+	AnsweredAt time.Time
+	Answered   time.Duration // answered time up to now, by the monotonic clock
+}
+
+// Outcome is how a call came out, in one word for lists and figures.
+type Outcome string
+
+const (
+	Answered     Outcome = "answered"
+	Busy         Outcome = "busy"
+	NotAnswered  Outcome = "no_answer"
+	GaveUp       Outcome = "gave_up"     // the caller hung up before the answer
+	Failed       Outcome = "failed"      // no trunk could carry it
+	Refused      Outcome = "refused"     // not allowed: blocked account, no credit, number that can't be called
+	Unidentified Outcome = "no_account"  // neither caller ID nor PIN named an account
+	NoNumber     Outcome = "no_number"   // nothing, or nothing sensible, was dialled
+	Unavailable  Outcome = "unavailable" // our own fault: database away, overload
+	Served       Outcome = "served"      // a service of ours answered: echo
+	Lost         Outcome = "lost"        // found after a crash, settled up to its last sign of life
+)
+
+// Settlement closes a call that has a hold.
+type Settlement struct {
+	Call       CallID
+	Trunk      string // the trunk that answered, or was tried last; may be empty
+	Carrier    string
+	Cost       tariff.Row    // the carrier's row; used when Answered > 0
+	AnsweredAt time.Time     // zero: never answered
+	Answered   time.Duration // from the far side's answer to the first hang-up; more than was held is the house's
+	Ended      time.Time
+	Outcome    Outcome
+	SIP, Q850  int
+}
+
+// Closing records a call that never got a hold: who called and why nothing came of it.
+type Closing struct {
+	Origin
+	Account   string
+	Number    e164.Number
+	Ended     time.Time
+	Outcome   Outcome
+	SIP, Q850 int
+}
+
+// Call is a call as it stands in the database (JSON contract of design.md 6).
+type Call struct {
+	ID              CallID         `json:"id"`
+	Account         string         `json:"account"`
+	AccessNumber    string         `json:"access_number"`
+	Caller          string         `json:"caller"`
+	Number          string         `json:"number"`
+	Destination     string         `json:"destination"`
+	Trunk           string         `json:"trunk"`
+	StartedAt       time.Time      `json:"started_at"`
+	AnsweredAt      *time.Time     `json:"answered_at"`
+	EndedAt         *time.Time     `json:"ended_at"`
+	AnsweredSeconds int            `json:"answered_seconds"`
+	BilledSeconds   int            `json:"billed_seconds"`
+	Price           money.Amount   `json:"price"`
+	VAT             money.Amount   `json:"vat"`
+	CarrierCost     money.Amount   `json:"carrier_cost"`
+	Currency        money.Currency `json:"currency"`
+	Outcome         Outcome        `json:"outcome"`
+	SIP             int            `json:"sip"`
+	Q850            int            `json:"q850"`
+	Entry           *uuid.UUID     `json:"entry"`
+}
+
+// AnsweredSeconds is the delivered time that is charged: ceil(ms / 1000), at most what was held (design.md 3).
+func AnsweredSeconds(answered time.Duration, held int) int {
+	if answered <= 0 {
+		return 0
+	}
+	return int(min((answered.Milliseconds()+999)/1000, int64(held)))
+}

@@ -1,0 +1,32 @@
+// Package tariff prices calls: rate rows, the price rule of economics.md section 5.2, and rate decks of retail and of
+// carriers with their versions. Pricing is pure; only store.go talks to the database.
+package tariff
+
+import (
+	"time"
+
+	"telecommune/internal/money"
+)
+
+// Row is one line of a rate deck: what calls to numbers with this prefix cost.
+type Row struct {
+	Prefix        string       `json:"prefix"`
+	Destination   string       `json:"destination"`
+	RatePerMinute money.Amount `json:"rate_per_minute"`
+	ConnectFee    money.Amount `json:"connect_fee"`
+	IntervalFirst int          `json:"interval_first"` // seconds
+	IntervalNext  int          `json:"interval_next"`  // seconds
+	GraceSeconds  int          `json:"grace_seconds"`
+	MinimumCharge money.Amount `json:"minimum_charge"`
+	RoundingUnit  money.Amount `json:"rounding_unit"`
+	RoundingMode  money.Mode   `json:"rounding_mode"`
+	EffectiveFrom time.Time    `json:"effective_from,omitzero"`
+	EffectiveTo   time.Time    `json:"effective_to,omitzero"`
+
+	// Deck names the version the row belongs to, as `name@version`; it is stamped on each call.
+	Deck     string         `json:"deck,omitempty"`
+	Currency money.Currency `json:"currency,omitempty"`
+}
+
+// Percent is a share in millionths of a percent: 19 % is 19_000_000.
+type Percent int64
