@@ -47,14 +47,12 @@ func Parse(s string) (Amount, error) {
 	}
 	var n uint64
 	for _, c := range []byte(whole + frac + "000000"[len(frac):]) {
+		digit := uint64(c - '0')
 		hi, lo := bits.Mul64(n, 10)
-		if hi != 0 || lo > math.MaxInt64-9 {
+		if hi != 0 || lo > math.MaxInt64-digit {
 			return 0, fmt.Errorf("%q: %w", clip(s), ErrRange)
 		}
-		n = lo + uint64(c-'0')
-	}
-	if n > math.MaxInt64 {
-		return 0, fmt.Errorf("%q: %w", clip(s), ErrRange)
+		n = lo + digit
 	}
 	if negative {
 		return -Amount(n), nil
