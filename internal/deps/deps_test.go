@@ -1,0 +1,93 @@
+// Package deps holds the test that imports run one way (docs/architecture.md).
+package deps
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A rule says what a package, named by a pattern of path.Match below the module, must not import directly.
+var rules = []struct{ of, not, why string }{
+	{"*", "cmd/telecommune", "nothing imports the program"},
+	{"pbx*", "web", "pages look at calls, calls don't look at pages"},
+	{"billing*", "pbx*", "billing knows nothing of calls in progress"},
+	{"billing*", "routing", "billing does not choose trunks"},
+	{"billing*", "web", "money has no pages"},
+	{"billing*", "net/http", "money has no web"},
+	{"billing/ledger", "billing", "the books are below those who post"},
+	{"billing/ledger", "billing/tariff", "the books know no prices"},
+	{"billing/tariff", "billing", "a price needs no account"},
+	{"billing/tariff", "billing/ledger", "a price needs no books"},
+	{"routing", "pbx*", "routing knows nothing of calls in progress"},
+	{"routing", "billing", "routing uses rate decks, nothing else of billing"},
+	{"routing", "billing/ledger", "routing uses rate decks, nothing else of billing"},
+	{"routing", "net/http", "a plan takes no I/O"},
+	{"pbx", "pbx/sipua", "the script is above the engines"},
+	{"pbx", "pbx/simcarrier", "simulated peers are for the demo and tests"},
+	{"web", "pbx/sipua", "pages are above the engines"},
+	{"internal*", "billing*", "plumbing has no business rules"},
+	{"internal*", "pbx*", "plumbing has no business rules"},
+	{"internal*", "routing", "plumbing has no business rules"},
+}
+
+// libraries lists who may import what comes from outside and should stay in one place.
+var libraries = []struct {
+	prefix string
+	only   []string
+}{
+	{"github.com/emiago/sipgo", []string{"pbx/sipua", "pbx/simcarrier"}},
+	{"github.com/emiago/diago", []string{"pbx/sipua", "pbx/simcarrier"}},
+	{"github.com/pion/", []string{"pbx/sipua", "pbx/simcarrier"}},
+	{"github.com/lib/pq", []string{"internal/postgres", "internal/postgres/pgtest", "billing*", "routing", "pbx"}},
+	{"github.com/spf13/cobra", []string{"cmd/telecommune"}},
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	// -e: a package that does not compile fails its own build, not this test.
+	out, err := exec.Command("go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "telecommune/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		pkg := below(fields[0])
+		for _, imported := range fields[1:] {
+			seen++
+			for _, r := range rules {
+				if matches(r.of, pkg) && matches(r.not, below(imported)) {
+					t.Errorf("%s imports %s: %s", pkg, below(imported), r.why)
+				}
+			}
+			for _, l := range libraries {
+				if strings.HasPrefix(imported, l.prefix) &&
+					!slices.ContainsFunc(l.only, func(p string) bool { return matches(p, pkg) }) {
+					t.Errorf("%s imports %s, which belongs to %v", pkg, imported, l.only)
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Fatalf("only %d imports seen: the test looks at nothing", seen)
+	}
+}
+
+func TestRulesCanFail(t *testing.T) {
+	if !matches("billing*", "billing/ledger") || !matches("billing*", "billing") || matches("billing", "billing/ledger") {
+		t.Error("patterns match the wrong packages")
+	}
+}
+
+// matches is path.Match, but a trailing * also stands for folders below.
+func matches(pattern, pkg string) bool {
+	if dir, all := strings.CutSuffix(pattern, "*"); all {
+		return pattern == "*" || pkg == dir || strings.HasPrefix(pkg, dir+"/")
+	}
+	ok, err := path.Match(pattern, pkg)
+	return err == nil && ok
+}
+
+func below(pkg string) string { return strings.TrimPrefix(pkg, "telecommune/") }
