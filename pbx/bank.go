@@ -25,6 +25,7 @@ type Credit interface {
 	Extend(ctx context.Context, call billing.CallID) (billing.Hold, error)
 	// Settle closes a call that has a hold. It does not fail for want of a database: it retries, then spools.
 	Settle(ctx context.Context, s billing.Settlement) error
-	// Close records a call that has no hold.
+	// Close records a call that came to nothing before it was paid for. An Authorise that failed without a verdict (a
+	// time-out) may have been stored all the same: then Close settles that call as not answered and releases its hold.
 	Close(ctx context.Context, c billing.Closing) error
 }

@@ -46,6 +46,8 @@ type Leg interface {
 	// Collect plays c.Prompt, which the first digit stops, and returns the digits dialled, without the terminator. A
 	// time-out returns what there is, perhaps nothing, with ErrNoDigits when there is none.
 	Collect(ctx context.Context, c Collect) (string, error)
+	// Echo plays back what the leg's party says, for tests of a phone.
+	Echo(ctx context.Context) error
 	// Limit sets how long the leg may last, counted from its answer (zero: no limit). The engine itself ends the leg
 	// then, with ByPaidTime. It may be set again later, to extend.
 	Limit(d time.Duration)
@@ -87,6 +89,7 @@ type Target struct {
 	CallerID    e164.Number   // presented to the far side; none: anonymous (RFC 3323)
 	RingTimeout time.Duration // from INVITE to answer
 	Limit       time.Duration // paid time, as Leg.Limit
+	Ringing     func()        // called once, at the first 180 or 183, if one comes; must not block; may be nil
 }
 
 // Collect says what digits are awaited.
