@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Config is every setting of the program. Each can be given in a TOML file, in the environment and as a flag, in rising
+// order; none has to be.
+type Config struct {
+	State    string   `toml:"state"`
+	DB       string   `toml:"db"`
+	SIP      string   `toml:"sip"`
+	HTTP     string   `toml:"http"`
+	RTPPorts string   `toml:"rtp_ports"`
+	Engine   string   `toml:"engine"`
+	Node     string   `toml:"node"`
+	Prompts  []string `toml:"prompts"`
+}
+
+// setting is a key of the configuration: `rtp_ports` in the file, TELECOMMUNE_RTP_PORTS in the environment, and
+// --rtp-ports where a command takes it as a flag.
+type setting struct {
+	key   string
+	usage string
+	set   func(c *Config, value string)
+	get   func(c *Config) string
+}
+
+var settings = []setting{
+	{
+		"state", "`DIR` with everything the program keeps: database, keys, spool",
+		func(c *Config, v string) { c.State = v }, func(c *Config) string { return c.State },
+	},
+	{
+		"db", "`DSN` of a PostgreSQL 15 or newer, instead of the private one",
+		func(c *Config, v string) { c.DB = v }, func(c *Config) string { return c.DB },
+	},
+	{
+		"sip", "`HOST:PORT` for SIP, UDP and TCP",
+		func(c *Config, v string) { c.SIP = v }, func(c *Config) string { return c.SIP },
+	},
+	{
+		"http", "`HOST:PORT` for the pages",
+		func(c *Config, v string) { c.HTTP = v }, func(c *Config) string { return c.HTTP },
+	},
+	{
+		"rtp_ports", "`FIRST-LAST` UDP ports for the media",
+		func(c *Config, v string) { c.RTPPorts = v }, func(c *Config) string { return c.RTPPorts },
+	},
+	{
+		"engine", "call `ENGINE`: sip",
+		func(c *Config, v string) { c.Engine = v }, func(c *Config) string { return c.Engine },
+	},
+	{
+		"node", "`NAME` of this node among several",
+		func(c *Config, v string) { c.Node = v }, func(c *Config) string { return c.Node },
+	},
+	{
+		"prompts", "`DIRS` with prompts, separated by colons; later ones override earlier ones",
+		func(c *Config, v string) { c.Prompts = filepath.SplitList(v) },
+		func(c *Config) string { return strings.Join(c.Prompts, string(filepath.ListSeparator)) },
+	},
+}
+
+func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
+func (s setting) env() string  { return "TELECOMMUNE_" + strings.ToUpper(s.key) }
+
+// addConfigFlags gives a command the flags of the named settings; config then takes them up.
+func addConfigFlags(flags *pflag.FlagSet, keys ...string) {
+	defaults := defaultConfig()
+	for _, s := range settings {
+		for _, key := range keys {
+			if s.key == key {
+				flags.String(s.flag(), s.get(&defaults), s.usage)
+			}
+		}
+	}
+}
+
+func defaultConfig() Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	return Config{
+		State:    defaultState(),
+		SIP:      "0.0.0.0:5060",
+		HTTP:     "127.0.0.1:8080",
+		RTPPorts: "10000-20000",
+		Engine:   "sip",
+		Node:     host,
+		Prompts:  defaultPrompts(),
+	}
+}
+
+// defaultState is where services keep their state as root, and below the user's home else (XDG base directories).
+func defaultState() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/telecommune"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "telecommune")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "telecommune-state"
+	}
+	return filepath.Join(home, ".local", "state", "telecommune")
+}
+
+// defaultPrompts looks for what `make prompts` made: in the folder the program is started in, or beside the program.
+func defaultPrompts() []string {
+	dirs := []string{"prompts"}
+	if exe, err := os.Executable(); err == nil {
+		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "prompts"))
+	}
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			return []string{dir}
+		}
+	}
+	return dirs[:1]
+}
+
+// config puts the settings together for one command line.
+func config(cmd *cobra.Command) (Config, error) {
+	c := defaultConfig()
+	file := cmd.Flag("config").Value.String()
+	if file == "" {
+		file = os.Getenv("TELECOMMUNE_CONFIG")
+	}
+	if file != "" {
+		if err := c.readFile(file); err != nil {
+			return Config{}, fmt.Errorf("configuration %s: %w", file, err)
+		}
+	}
+	for _, s := range settings {
+		if v, ok := os.LookupEnv(s.env()); ok {
+			s.set(&c, v)
+		}
+		if f := cmd.Flag(s.flag()); f != nil && f.Changed {
+			s.set(&c, f.Value.String())
+		}
+	}
+	return c, c.check()
+}
+
+func (c *Config) readFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(c)
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		var keys []string
+		for _, e := range unknown.Errors {
+			row, _ := e.Position()
+			keys = append(keys, fmt.Sprintf("%s (line %d)", strings.Join(e.Key(), "."), row))
+		}
+		return fmt.Errorf("unknown key %s", strings.Join(keys, ", "))
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		row, _ := bad.Position()
+		return fmt.Errorf("line %d: %w", row, err)
+	}
+	return err
+}
+
+// check refuses what would only fail later, and less clearly.
+func (c *Config) check() error {
+	if c.Engine != "sip" {
+		return fmt.Errorf("engine %q: only sip is there", c.Engine)
+	}
+	if c.Node == "" {
+		return errors.New("node: a name is needed")
+	}
+	if c.State == "" {
+		return errors.New("state: a folder is needed")
+	}
+	abs, err := filepath.Abs(c.State)
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	c.State = abs
+	return nil
+}

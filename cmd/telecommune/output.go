@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Formats of the -o flag that every command has. statement has a flag of its own in its place.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+	formatCSV   = "csv"
+)
+
+func addOutputFlag(flags *pflag.FlagSet) {
+	flags.VarP(&choice{formatTable, []string{formatTable, formatJSON, formatCSV}}, "output", "o",
+		"`FORMAT` of the output: table, json or csv")
+}
+
+func outputFormat(cmd *cobra.Command) string { return cmd.Flag("output").Value.String() }
+
+// show writes one object: all its fields as JSON, a list of names and values, or a CSV of one row.
+func show[T any](cmd *cobra.Command, object T) error {
+	switch outputFormat(cmd) {
+	case formatJSON:
+		return writeJSON(cmd.OutOrStdout(), object)
+	case formatCSV:
+		return writeCSV(cmd.OutOrStdout(), []T{object})
+	}
+	columns := columnsOf(reflect.TypeFor[T]())
+	return writeTable(cmd.OutOrStdout(), nil, len(columns), func(n, col int) cell {
+		if col == 0 {
+			return cell{text: columns[n].name}
+		}
+		return columns[n].in(reflect.ValueOf(object))
+	})
+}
+
+// list writes rows: an array as JSON, never null; a table or CSV with a header. The table has only the named columns,
+// or all when none is named; a row type's columns are its exported fields under their JSON names.
+func list[T any](cmd *cobra.Command, rows []T, tableColumns ...string) error {
+	switch outputFormat(cmd) {
+	case formatJSON:
+		return writeJSON(cmd.OutOrStdout(), append([]T{}, rows...))
+	case formatCSV:
+		return writeCSV(cmd.OutOrStdout(), rows)
+	}
+	columns := columnsOf(reflect.TypeFor[T]())
+	if len(tableColumns) > 0 {
+		columns = slices.DeleteFunc(columns, func(c column) bool { return !slices.Contains(tableColumns, c.name) })
+	}
+	return writeTable(cmd.OutOrStdout(), columns, len(rows), func(n, col int) cell {
+		return columns[col].in(reflect.ValueOf(rows[n]))
+	})
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func writeCSV[T any](w io.Writer, rows []T) error {
+	columns := columnsOf(reflect.TypeFor[T]())
+	out := csv.NewWriter(w)
+	record := make([]string, len(columns))
+	for i, c := range columns {
+		record[i] = c.name
+	}
+	if err := out.Write(record); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		for i, c := range columns {
+			record[i] = c.in(reflect.ValueOf(row)).text
+		}
+		if err := out.Write(record); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// writeTable writes n rows of cells, under a header when there are columns, else as pairs of name and value. Figures
+// are aligned to the right: tabwriter aligns whole tables only, so those cells are padded beforehand.
+func writeTable(w io.Writer, columns []column, n int, at func(n, col int) cell) error {
+	width, header := 2, 0
+	if columns != nil {
+		width, header = len(columns), 1
+	}
+	lines := make([][]cell, header+n)
+	for i := range lines {
+		lines[i] = make([]cell, width)
+		for col := range lines[i] {
+			if i < header {
+				lines[i][col] = cell{strings.ToUpper(columns[col].name), columns[col].figure}
+				continue
+			}
+			lines[i][col] = at(i-header, col)
+			lines[i][col].text = printable(lines[i][col].text)
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
+		texts := make([]string, width)
+		for col, c := range line {
+			texts[col] = c.text
+			if c.figure && columns != nil {
+				texts[col] = strings.Repeat(" ", widest(lines, col)-utf8.RuneCountInString(c.text)) + c.text
+			}
+		}
+		if _, err := fmt.Fprintln(tw, strings.TrimRight(strings.Join(texts, "\t"), "\t ")); err != nil {
+			return err
+		}
+	}
+	return tw.Flush()
+}
+
+func widest(lines [][]cell, col int) int {
+	most := 0
+	for _, line := range lines {
+		most = max(most, utf8.RuneCountInString(line[col].text))
+	}
+	return most
+}
+
+// column is a field of a row type, by its JSON name.
+type column struct {
+	name   string
+	index  []int
+	figure bool
+}
+
+type cell struct {
+	text   string
+	figure bool
+}
+
+// columnsOf lists the fields of a row type that fit one cell, those of embedded structs included.
+func columnsOf(t reflect.Type) []column {
+	var columns []column
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous || !f.IsExported() || name == "-" || !fitsCell(f.Type) {
+			continue
+		}
+		columns = append(columns, column{name: name, index: f.Index, figure: isFigure(f.Type)})
+	}
+	return columns
+}
+
+func (c column) in(row reflect.Value) cell {
+	return cell{cellText(row.FieldByIndex(c.index)), c.figure}
+}
+
+// fitsCell tells whether a value is one word or figure; lists and nested objects are for JSON.
+func fitsCell(t reflect.Type) bool {
+	if t.Implements(reflect.TypeFor[fmt.Stringer]()) {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Struct, reflect.Interface:
+		return false
+	case reflect.Pointer:
+		return fitsCell(t.Elem())
+	}
+	return true
+}
+
+func isFigure(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return true
+	}
+	return false
+}
+
+func cellText(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		v = v.Elem()
+	}
+	switch x := v.Interface().(type) {
+	case time.Time:
+		if x.IsZero() {
+			return ""
+		}
+		return x.UTC().Format(time.RFC3339)
+	case fmt.Stringer:
+		return x.String()
+	default:
+		return fmt.Sprint(x)
+	}
+}
