@@ -33,7 +33,7 @@ type Currency string
 var (
 	// ErrSyntax is returned by Parse for anything that is not a plain decimal with at most six decimals.
 	ErrSyntax = errors.New("not an amount: want digits with at most 6 decimals, such as 12.50")
-	// ErrRange is returned by Parse, Add and MulDiv when a result does not fit 64 bits. Amounts never wrap.
+	// ErrRange is returned by Parse, Add, MulDiv and AddMulDiv when a result does not fit 64 bits. Amounts never wrap.
 	ErrRange = errors.New("amount out of range")
 )
 
@@ -120,14 +120,41 @@ func MulDiv(a, mul, div int64, mode Mode) (int64, error) {
 	return divide(hi, lo, uint64(div), mode)
 }
 
+// Rounding says to what a fraction is rounded: a whole multiple of Unit, by Mode.
+type Rounding struct {
+	Unit Amount
+	Mode Mode
+}
+
+// AddMulDiv gives base + a*mul/div as an exact fraction, rounded once, to a multiple of r.Unit. No argument may be
+// negative, div and r.Unit must be over 0, and div*r.Unit must fit 63 bits; otherwise, or when the result does not fit,
+// it returns ErrRange.
+func AddMulDiv(base, a Amount, mul, div int64, r Rounding) (Amount, error) {
+	if base < 0 || a < 0 || mul < 0 || div <= 0 || r.Unit <= 0 || int64(r.Unit) > math.MaxInt64/div {
+		return 0, ErrRange
+	}
+	// (base*div + a*mul) / div, counted in units. Each product is below 2^126, so their sum does not carry out.
+	baseHi, baseLo := bits.Mul64(uint64(base), uint64(div))
+	hi, lo := bits.Mul64(uint64(a), uint64(mul))
+	lo, carry := bits.Add64(lo, baseLo, 0)
+	hi, _ = bits.Add64(hi, baseHi, carry)
+	units, err := divide(hi, lo, uint64(div)*uint64(r.Unit), r.Mode)
+	if err != nil || units > math.MaxInt64/int64(r.Unit) {
+		return 0, ErrRange
+	}
+	return Amount(units) * r.Unit, nil
+}
+
 // divide gives the 128-bit number hi:lo over div, rounded once by mode.
 func divide(hi, lo, div uint64, mode Mode) (int64, error) {
 	if hi >= div {
 		return 0, ErrRange
 	}
 	quo, rem := bits.Div64(hi, lo, div)
-	switch {
-	case mode == Up && rem > 0, mode == HalfUp && rem >= div-rem:
+	if quo > math.MaxInt64 { // before the step up, which could wrap
+		return 0, ErrRange
+	}
+	if mode == Up && rem > 0 || mode == HalfUp && rem >= div-rem {
 		quo++
 	}
 	if quo > math.MaxInt64 {

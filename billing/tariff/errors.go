@@ -1,0 +1,54 @@
+package tariff
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrRow is returned by Price for a row without intervals or rounding, such as the zero Row.
+	ErrRow = errors.New("not a rate row")
+	// ErrPercent is returned by ParsePercent.
+	ErrPercent = errors.New("not a percentage: want 0 to 100 with at most 6 decimals, such as 19 or 7.7")
+	// ErrUnknownTrunk is returned by Check and Import for the deck of a trunk that does not exist.
+	ErrUnknownTrunk = errors.New("no such trunk")
+	// ErrCurrency is returned by Check and Import for a deck in another currency than the commune's.
+	ErrCurrency = errors.New("the deck is not in the commune's currency")
+	// ErrNotFound is returned by Store.Deck for a deck or a version that does not exist.
+	ErrNotFound = errors.New("no such deck")
+)
+
+// maxBadLines is how many bad lines of a deck are told; more would not help whoever mends it.
+const maxBadLines = 20
+
+// BadDeck is returned by ParseDeck: all that is wrong with a deck, line by line.
+type BadDeck struct {
+	Lines []BadLine // the first 20, in order
+	More  int       // bad lines beyond those
+}
+
+// BadLine is one line of a deck that was refused, counted from 1.
+type BadLine struct {
+	Line    int
+	Problem string
+}
+
+func (e *BadDeck) Error() string {
+	parts := make([]string, 0, len(e.Lines)+1)
+	for _, l := range e.Lines {
+		parts = append(parts, fmt.Sprintf("line %d: %s", l.Line, l.Problem))
+	}
+	if e.More > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more bad lines", e.More))
+	}
+	return "deck refused: " + strings.Join(parts, "; ")
+}
+
+// clip keeps an error line short when the input is hostile; %q at the caller escapes it.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}

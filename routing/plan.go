@@ -1,0 +1,120 @@
+package routing
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"telecommune/billing/tariff"
+	"telecommune/internal/e164"
+	"telecommune/internal/money"
+)
+
+// ExpectedSeconds is the answered time of the call that trunks are compared for (design.md 9.2). Rates alone would not
+// tell: a connection fee or a first minute can outweigh them.
+const ExpectedSeconds = 180
+
+// Reason says why a trunk is not a candidate. The list is closed: `route explain` prints it (design.md 6).
+type Reason string
+
+const (
+	NoRate    Reason = "no_rate"    // its deck has no row for the number
+	BelowCost Reason = "below_cost" // the carrier asks more than the caller pays without VAT
+	Disabled  Reason = "disabled"   // switched off
+	Full      Reason = "full"       // all channels taken (Gate)
+	CPS       Reason = "cps"        // as many calls within a second as it takes (Gate)
+)
+
+// Plan is the ways to reach a number, cheapest first, and the trunks that are no way with the reason.
+type Plan struct {
+	Number     e164.Number `json:"number"`
+	At         time.Time   `json:"at"`
+	Candidates []Candidate `json:"candidates"`
+	Skipped    []Skip      `json:"skipped"`
+}
+
+// Candidate is a trunk that may carry the call.
+type Candidate struct {
+	Rank  int          // from 1
+	Trunk Trunk        // as it was when planned
+	Row   tariff.Row   // the carrier's row, which costs the call
+	Cost  money.Amount // of a call of ExpectedSeconds
+}
+
+// MarshalJSON writes a candidate as `route explain` shows it.
+func (c Candidate) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Rank   int          `json:"rank"`
+		Trunk  string       `json:"trunk"`
+		Prefix string       `json:"prefix"`
+		Rate   money.Amount `json:"rate_per_minute"`
+		Cost   money.Amount `json:"cost"`
+		Deck   string       `json:"deck"`
+	}{c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Cost, c.Row.Deck})
+}
+
+// Skip is a trunk that is not a candidate.
+type Skip struct {
+	Trunk  string `json:"trunk"`
+	Reason Reason `json:"reason"`
+}
+
+// Plan chooses the trunks for a call to a number at an instant that the caller pays by retail, VAT included. They are
+// ranked by the cost of an expected call, equals by code. A trunk that costs more than the caller pays is skipped; a
+// zero retail row leaves that out, to explain a route that nobody pays for. Rows are in one currency: Import of a deck
+// sees to it. The seed, one per call, is for shares between equals; no trunk has one yet.
+func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, _ uint64) Plan {
+	p := Plan{Number: to, At: at, Candidates: []Candidate{}, Skipped: []Skip{}}
+	income, paid := net(retail, vat), retail != tariff.Row{}
+	for _, t := range s.trunks {
+		row, ok := s.decks.Trunk(t.Code, to, at)
+		cost, err := row.Price(ExpectedSeconds)
+		switch {
+		case !t.Enabled:
+			p.Skipped = append(p.Skipped, Skip{t.Code, Disabled})
+		case !ok || err != nil:
+			p.Skipped = append(p.Skipped, Skip{t.Code, NoRate})
+		case paid && cost > income:
+			p.Skipped = append(p.Skipped, Skip{t.Code, BelowCost})
+		default:
+			p.Candidates = append(p.Candidates, Candidate{Trunk: t, Row: row, Cost: cost})
+		}
+	}
+	slices.SortStableFunc(p.Candidates, func(a, b Candidate) int { return cmp.Compare(a.Cost, b.Cost) })
+	p.rank()
+	return p
+}
+
+// Without moves the candidates that closed gives a reason for to the skipped ones; Gate.Full is such a function.
+func (p Plan) Without(closed func(Trunk) Reason) Plan {
+	rest := Plan{Number: p.Number, At: p.At, Candidates: []Candidate{}, Skipped: slices.Clone(p.Skipped)}
+	for _, c := range p.Candidates {
+		if reason := closed(c.Trunk); reason != "" {
+			rest.Skipped = append(rest.Skipped, Skip{c.Trunk.Code, reason})
+		} else {
+			rest.Candidates = append(rest.Candidates, c)
+		}
+	}
+	rest.rank()
+	return rest
+}
+
+func (p *Plan) rank() {
+	for i := range p.Candidates {
+		p.Candidates[i].Rank = i + 1
+	}
+}
+
+// net is what an expected call leaves the enterprise; nothing when it can't be priced.
+func net(retail tariff.Row, vat tariff.Percent) money.Amount {
+	price, err := retail.Price(ExpectedSeconds)
+	if err != nil {
+		return 0
+	}
+	tax, err := tariff.VAT(price, vat)
+	if err != nil {
+		return 0
+	}
+	return price - tax
+}
