@@ -46,7 +46,10 @@ func (r Row) Price(answered int) (money.Amount, error) {
 	}
 	// Rounding keeps order, so the greater of two rounded sums is the greater of the two sums, rounded.
 	least, err := money.AddMulDiv(r.MinimumCharge, 0, 0, 60, rounding)
-	return max(price, least), err
+	if err != nil {
+		return 0, err
+	}
+	return max(price, least), nil
 }
 
 // FirstPaidSecond is the shortest answered time that is charged for; shorter calls are within the grace time.
