@@ -253,8 +253,9 @@ CREATE INDEX call_by_start ON call (started_at);
 CREATE TABLE hold (
     call_id     uuid PRIMARY KEY REFERENCES call (id),
     account     code NOT NULL REFERENCES account (code),
-    amount      bigint NOT NULL CONSTRAINT hold_positive CHECK (amount >= 0),
-    seconds     integer NOT NULL CONSTRAINT hold_seconds CHECK (seconds > 0), -- what amount buys, at most the call limit
+    amount      bigint NOT NULL CONSTRAINT hold_amount CHECK (amount >= 0),
+    -- The paid seconds are not stored: they are the most that amount buys at the call's retail_rate, up to call_limit.
+    call_limit  integer NOT NULL CONSTRAINT hold_call_limit CHECK (call_limit > 0),
     node        text NOT NULL,
     boot        uuid NOT NULL,                      -- the run of the node that the call lives in
     alive_at    timestamptz NOT NULL DEFAULT now(), -- last sign of life

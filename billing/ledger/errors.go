@@ -1,0 +1,23 @@
+package ledger
+
+import "errors"
+
+var (
+	// ErrUnbalanced is returned by Post for an entry whose lines don't sum to zero in each book.
+	ErrUnbalanced = errors.New("the entry does not balance in each of its books")
+	// ErrEntry is returned by Post for an entry without key or kind, with fewer than two lines or with a zero line.
+	ErrEntry = errors.New("not an entry")
+	// ErrAccount is returned by Post for a line in a book that does not exist or an account that can't be, and by the
+	// functions on balance rows for an account that keeps none.
+	ErrAccount = errors.New("no such account in the books")
+	// ErrConflict is returned by Post when its key was used before with another content.
+	ErrConflict = errors.New("the key was used before for another entry")
+	// ErrOverdrawn is returned by Post, Hold and SetLimit when an account would owe more than its limit allows.
+	ErrOverdrawn = errors.New("more than the account has free")
+	// ErrHeld is returned by Hold when more is released than is held.
+	ErrHeld = errors.New("more than is held")
+	// ErrExists is returned by OpenBalance for an account that has a balance row.
+	ErrExists = errors.New("the account keeps a balance already")
+	// ErrDate is returned by ParseDate.
+	ErrDate = errors.New("not a date: want a day such as 2027-06-30")
+)
