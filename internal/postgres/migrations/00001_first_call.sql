@@ -9,7 +9,7 @@ CREATE DOMAIN currency AS text CONSTRAINT currency_iso CHECK (VALUE ~ '^[A-Z]{3}
 -- ---------------------------------------------------------------- the commune and its enterprises
 
 CREATE TABLE commune (
-    only     boolean PRIMARY KEY DEFAULT true CONSTRAINT commune_is_one CHECK (only),
+    one_row  boolean PRIMARY KEY DEFAULT true CONSTRAINT commune_is_one CHECK (one_row),
     currency currency NOT NULL DEFAULT 'EUR',
     zone     text NOT NULL DEFAULT 'UTC'
 );
@@ -277,8 +277,8 @@ CREATE TABLE attempt (
 -- ---------------------------------------------------------------- what serve keeps in memory, and when to reload it
 
 CREATE TABLE revision (
-    only boolean PRIMARY KEY DEFAULT true CONSTRAINT revision_is_one CHECK (only),
-    n    bigint NOT NULL DEFAULT 1
+    one_row boolean PRIMARY KEY DEFAULT true CONSTRAINT revision_is_one CHECK (one_row),
+    n       bigint NOT NULL DEFAULT 1
 );
 INSERT INTO revision DEFAULT VALUES;
 

@@ -1,0 +1,76 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"testing"
+
+	"telecommune/internal/postgres"
+	"telecommune/internal/postgres/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// stateFolder makes a state folder with a path short enough for a socket.
+func stateFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "state-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func open(t *testing.T, o postgres.Options) *postgres.DB {
+	t.Helper()
+	o.Log = quiet()
+	db, err := postgres.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func TestOpenPrivate(t *testing.T) {
+	state := stateFolder(t)
+	serve := open(t, postgres.Options{State: state, Owner: true})
+	serve.MustExec(`INSERT INTO book VALUES ('X', 'Kept', 'EUR')`)
+
+	if _, err := postgres.Open(context.Background(), postgres.Options{State: state, Owner: true, Log: quiet()}); !errors.Is(err, postgres.ErrInUse) {
+		t.Errorf("a second serve: %v, want ErrInUse", err)
+	}
+	command := open(t, postgres.Options{State: state})
+	var n int
+	if err := command.Get(&n, `SELECT count(*) FROM book WHERE code = 'X'`); err != nil || n != 1 {
+		t.Errorf("a command beside serve sees %d rows: %v", n, err)
+	}
+	if err := errors.Join(command.Close(), command.Close(), serve.Close(), serve.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := command.Ping(); err == nil {
+		t.Error("the pool works after Close")
+	}
+	if _, err := os.Stat(state + "/postgres/.s.PGSQL.5432"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the server's socket after the owner's Close: %v", err)
+	}
+
+	alone := open(t, postgres.Options{State: state})
+	if err := alone.Get(&n, `SELECT count(*) FROM book WHERE code = 'X'`); err != nil || n != 1 {
+		t.Errorf("a command alone sees %d rows: %v", n, err)
+	}
+}
