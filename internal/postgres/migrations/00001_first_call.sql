@@ -145,7 +145,7 @@ CREATE TABLE trunk (
 
 CREATE TABLE provider (
     code            code PRIMARY KEY,
-    address         cidr,
+    address         cidr CONSTRAINT provider_address_unique UNIQUE,
     username        text CONSTRAINT provider_username_unique UNIQUE,
     password        text NOT NULL DEFAULT '',
     trust_caller_id boolean NOT NULL, -- may its caller ID open an account without PIN?
