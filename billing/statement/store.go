@@ -1,0 +1,175 @@
+package statement
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing"
+	"telecommune/billing/tariff"
+	"telecommune/internal/money"
+)
+
+// Make makes the statement of an account for a month. A charged call belongs to the month in which its entry counts, any
+// other to the month in which it ended; a call that still runs is on no statement. The account must exist, else
+// billing.ErrNotFound; ErrBooks when tables and books differ.
+func Make(ctx context.Context, db *sqlx.DB, account string, period Period, now time.Time) (Statement, error) {
+	// All queries see one moment, or a call that ends between them would be in the balance and not on the list.
+	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return Statement{}, fmt.Errorf("statement of %s: %w", account, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	s, err := load(ctx, tx, account, period, now)
+	if err != nil {
+		return Statement{}, fmt.Errorf("statement of %.40q for %s: %w", account, period, err)
+	}
+	return s, nil
+}
+
+func load(ctx context.Context, tx *sqlx.Tx, account string, period Period, now time.Time) (Statement, error) {
+	s := Statement{Account: account, Period: period, Bookings: []Booking{}, Calls: []Call{}, Attempts: []Attempt{}}
+	var book string
+	err := tx.QueryRowContext(ctx, `
+		SELECT a.name, a.enterprise, e.name, b.currency, c.zone
+		FROM account a
+		JOIN enterprise e ON e.code = a.enterprise
+		JOIN book b ON b.code = a.enterprise
+		CROSS JOIN commune c
+		WHERE a.code = $1`, account).Scan(&s.Holder, &book, &s.Enterprise, &s.Currency, &s.Zone)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, billing.ErrNotFound
+	}
+	if err != nil {
+		return s, err
+	}
+	zone, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return s, err
+	}
+	if now.Before(period.End(zone)) {
+		asOf := now.In(zone).Truncate(time.Second)
+		s.AsOf = &asOf
+	}
+	days := span{zone, period.Begin(zone), period.End(zone)}
+	if err := s.loadBalances(ctx, tx, book, days); err != nil {
+		return s, err
+	}
+	if err := s.loadBookings(ctx, tx, book, days); err != nil {
+		return s, err
+	}
+	if err := s.loadCalls(ctx, tx, days); err != nil {
+		return s, err
+	}
+	return s, s.total()
+}
+
+// span is a period with its zone: instants for instants, days for business dates.
+type span struct {
+	zone     *time.Location
+	from, to time.Time
+}
+
+func (d span) days() (from, to string) {
+	return d.from.Format(time.DateOnly), d.to.Format(time.DateOnly)
+}
+
+func (s *Statement) ledgerAccount() string { return "2100:" + s.Account }
+
+func (s *Statement) loadBalances(ctx context.Context, tx *sqlx.Tx, book string, d span) error {
+	from, to := d.days()
+	return tx.QueryRowContext(ctx, `
+		SELECT COALESCE(-sum(l.amount) FILTER (WHERE e.business_date < $3::date), 0)::bigint,
+		    COALESCE(-sum(l.amount), 0)::bigint
+		FROM line l JOIN entry e ON e.id = l.entry_id
+		WHERE l.book = $1 AND l.account = $2 AND e.business_date < $4::date`,
+		book, s.ledgerAccount(), from, to).Scan(&s.Opening, &s.Closing)
+}
+
+func (s *Statement) loadBookings(ctx context.Context, tx *sqlx.Tx, book string, d span) error {
+	from, to := d.days()
+	err := tx.SelectContext(ctx, &s.Bookings, `
+		SELECT e.id, e.at, e.kind, e.text, -sum(l.amount)::bigint AS amount
+		FROM line l JOIN entry e ON e.id = l.entry_id
+		WHERE l.book = $1 AND l.account = $2 AND e.business_date >= $3::date AND e.business_date < $4::date
+		    AND NOT EXISTS (SELECT FROM call c WHERE c.account = $5 AND c.entry_id = e.id)
+		GROUP BY e.id
+		ORDER BY e.at, e.id`, book, s.ledgerAccount(), from, to, s.Account)
+	for i := range s.Bookings {
+		s.Bookings[i].At = s.Bookings[i].At.In(d.zone)
+	}
+	return err
+}
+
+// callRow is a call as it is stored.
+type callRow struct {
+	ID              billing.CallID  `db:"id"`
+	StartedAt       time.Time       `db:"started_at"`
+	AnsweredAt      *time.Time      `db:"answered_at"`
+	Number          string          `db:"number"`
+	Trunk           string          `db:"trunk"`
+	RetailRate      []byte          `db:"retail_rate"`
+	AnsweredSeconds int             `db:"answered_seconds"`
+	BilledSeconds   int             `db:"billed_seconds"`
+	Price           money.Amount    `db:"price"`
+	VAT             money.Amount    `db:"vat"`
+	CarrierCost     money.Amount    `db:"carrier_cost"`
+	Outcome         billing.Outcome `db:"outcome"`
+	Entry           *uuid.UUID      `db:"entry_id"`
+}
+
+func (s *Statement) loadCalls(ctx context.Context, tx *sqlx.Tx, d span) error {
+	firstDay, endDay := d.days()
+	rows, err := tx.QueryxContext(ctx, `
+		SELECT c.id, c.started_at, c.answered_at, c.number, c.trunk, c.retail_rate, c.answered_seconds, c.billed_seconds,
+		    c.price, c.vat, c.carrier_cost, c.outcome, c.entry_id
+		FROM call c LEFT JOIN entry e ON e.id = c.entry_id
+		WHERE c.account = $1 AND CASE WHEN e.id IS NULL
+		    THEN c.ended_at >= $2 AND c.ended_at < $3
+		    ELSE e.business_date >= $4::date AND e.business_date < $5::date END
+		ORDER BY c.started_at, c.id`, s.Account, d.from, d.to, firstDay, endDay)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row callRow
+		if err := rows.StructScan(&row); err != nil {
+			return err
+		}
+		if err := s.add(row, d.zone); err != nil {
+			return fmt.Errorf("call %s: %w", row.ID, err)
+		}
+	}
+	return rows.Err()
+}
+
+// add puts a call on its list: with the answered ones, or with those that nobody answered.
+func (s *Statement) add(row callRow, zone *time.Location) error {
+	var rate tariff.Row
+	if row.RetailRate != nil {
+		if err := json.Unmarshal(row.RetailRate, &rate); err != nil {
+			return fmt.Errorf("retail rate: %w", err)
+		}
+	}
+	started := row.StartedAt.In(zone)
+	if row.AnsweredAt == nil && row.Entry == nil {
+		s.Attempts = append(s.Attempts, Attempt{row.ID, started, row.Number, rate.Destination, row.Trunk, row.Outcome})
+		return nil
+	}
+	s.Calls = append(s.Calls, Call{
+		ID: row.ID, StartedAt: started, Number: row.Number, Destination: rate.Destination, Trunk: row.Trunk,
+		Outcome: row.Outcome, AnsweredSeconds: row.AnsweredSeconds, BilledSeconds: row.BilledSeconds,
+		RatePerMinute: rate.RatePerMinute, ConnectFee: rate.ConnectFee,
+		// Cost and VAT are not negative, so that this can't overflow.
+		Money: Money{row.Price, row.CarrierCost, row.VAT, row.Price - row.VAT - row.CarrierCost},
+		Entry: row.Entry,
+	})
+	return nil
+}
