@@ -66,7 +66,7 @@ type Skip struct {
 // sees to it. The seed, one per call, is for shares between equals; no trunk has one yet.
 func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, _ uint64) Plan {
 	p := Plan{Number: to, At: at, Candidates: []Candidate{}, Skipped: []Skip{}}
-	income, paid := net(retail, vat), retail != tariff.Row{}
+	earned, paid := income(retail, vat), retail != tariff.Row{}
 	for _, t := range s.trunks {
 		row, ok := s.decks.Trunk(t.Code, to, at)
 		cost, err := row.Price(ExpectedSeconds)
@@ -75,7 +75,7 @@ func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tar
 			p.Skipped = append(p.Skipped, Skip{t.Code, Disabled})
 		case !ok || err != nil:
 			p.Skipped = append(p.Skipped, Skip{t.Code, NoRate})
-		case paid && cost > income:
+		case paid && cost > earned:
 			p.Skipped = append(p.Skipped, Skip{t.Code, BelowCost})
 		default:
 			p.Candidates = append(p.Candidates, Candidate{Trunk: t, Row: row, Cost: cost})
@@ -106,8 +106,8 @@ func (p *Plan) rank() {
 	}
 }
 
-// net is what an expected call leaves the enterprise; nothing when it can't be priced.
-func net(retail tariff.Row, vat tariff.Percent) money.Amount {
+// income is what an expected call leaves the enterprise; nothing when it can't be priced.
+func income(retail tariff.Row, vat tariff.Percent) money.Amount {
 	price, err := retail.Price(ExpectedSeconds)
 	if err != nil {
 		return 0

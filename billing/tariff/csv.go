@@ -18,7 +18,7 @@ import (
 // The limits of a deck. They are far over what carriers send and keep a hostile file from filling the memory.
 const (
 	maxLine  = 4096      // bytes
-	maxRows  = 2_000_000 // the longest decks have about a million
+	maxLines = 2_000_000 // the longest decks have about a million
 	maxBytes = 512 << 20
 	// longestCall is the answered time, a day, that every row must be able to price.
 	longestCall = 24 * 60 * 60
@@ -124,8 +124,8 @@ func (p *parser) read(r io.Reader) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if limited.N <= 0 || len(p.deck.Rows) > maxRows {
-			p.refuse(number, fmt.Sprintf("too long: want at most %d rows and %d MB", maxRows, maxBytes>>20))
+		if limited.N <= 0 || number > maxLines {
+			p.refuse(number, fmt.Sprintf("the deck is too long: want at most %d lines and %d MB", maxLines, maxBytes>>20))
 			return nil
 		}
 		if long {

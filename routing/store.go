@@ -1,0 +1,190 @@
+package routing
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"telecommune/billing/tariff"
+	"telecommune/internal/postgres"
+)
+
+// Store keeps trunks and the attempts made over them.
+type Store struct{ db *sqlx.DB }
+
+// NewStore makes a store over a pool.
+func NewStore(db *sqlx.DB) *Store { return &Store{db} }
+
+const selectTrunks = `
+	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled FROM trunk`
+
+// Load reads what calls need now and in the time to come: all trunks, and the decks that can still matter.
+func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
+	return s.load(ctx, tariff.NewStore(s.db).Load)
+}
+
+// LoadAt reads the trunks as they are and the decks as they are in force at an instant, to explain a route of then.
+func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Snapshot, error) {
+	return s.load(ctx, func(ctx context.Context) (*tariff.Decks, error) { return tariff.NewStore(s.db).LoadAt(ctx, at) })
+}
+
+func (s *Store) load(ctx context.Context, load func(context.Context) (*tariff.Decks, error)) (*Snapshot, error) {
+	trunks, err := s.Trunks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	decks, err := load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewSnapshot(trunks, decks), nil
+}
+
+// Revision gives a number that grows with each change of what a snapshot holds. Ask before Load: a change in between
+// then leads to one Load too many and not to one too few.
+func (s *Store) Revision(ctx context.Context) (int64, error) {
+	var n int64
+	if err := s.db.GetContext(ctx, &n, `SELECT n FROM revision`); err != nil {
+		return 0, fmt.Errorf("read the revision: %w", err)
+	}
+	return n, nil
+}
+
+// AddTrunk makes a trunk: *FieldError, ErrExists. Without a carrier it has one of its own code, without a transport
+// UDP. The trunk is returned as stored.
+func (s *Store) AddTrunk(ctx context.Context, t Trunk) (Trunk, error) {
+	t = t.withDefaults()
+	if err := t.check(); err != nil {
+		return Trunk{}, err
+	}
+	_, err := s.db.NamedExecContext(ctx, `
+		INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled)
+		VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled)`, t)
+	if postgres.Constraint(err) == "trunk_pkey" {
+		err = ErrExists
+	}
+	if err != nil {
+		return Trunk{}, fmt.Errorf("add trunk %s: %w", t.Code, err)
+	}
+	return t, nil
+}
+
+// Trunks gives all trunks by code.
+func (s *Store) Trunks(ctx context.Context) ([]Trunk, error) {
+	trunks := []Trunk{}
+	if err := s.db.SelectContext(ctx, &trunks, selectTrunks+` ORDER BY code COLLATE "C"`); err != nil {
+		return nil, fmt.Errorf("list trunks: %w", err)
+	}
+	return trunks, nil
+}
+
+// Trunk gives one trunk, or ErrNotFound.
+func (s *Store) Trunk(ctx context.Context, code string) (Trunk, error) {
+	var t Trunk
+	if err := get(ctx, s.db, &t, selectTrunks+` WHERE code = $1`, code); err != nil {
+		return Trunk{}, fmt.Errorf("trunk %q: %w", code, err)
+	}
+	return t, nil
+}
+
+// SetTrunk changes a trunk by a function, under its row's lock so that two changes at once both count: *FieldError,
+// ErrNotFound. The code stays what it is. Calls that run keep the trunk they were dialled with.
+func (s *Store) SetTrunk(ctx context.Context, code string, change func(*Trunk)) (Trunk, error) {
+	var t Trunk
+	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		t = Trunk{}
+		if err := get(ctx, tx, &t, selectTrunks+` WHERE code = $1 FOR UPDATE`, code); err != nil {
+			return err
+		}
+		change(&t)
+		t.Code = code
+		t = t.withDefaults()
+		if err := t.check(); err != nil {
+			return err
+		}
+		_, err := tx.NamedExecContext(ctx, `
+			UPDATE trunk SET carrier = :carrier, address = :address, transport = :transport, username = :username,
+				password = :password, register = :register, channels = :channels, cps = :cps, prefix = :prefix,
+				strip = :strip, enabled = :enabled
+			WHERE code = :code`, t)
+		return err
+	})
+	if err != nil {
+		return Trunk{}, fmt.Errorf("set trunk %q: %w", code, err)
+	}
+	return t, nil
+}
+
+// RemoveTrunk takes a trunk away, or returns ErrNotFound. Calls keep its code as text and their rates with them; its
+// decks stay for the record, and would count again for a new trunk of the same code.
+func (s *Store) RemoveTrunk(ctx context.Context, code string) error {
+	result, err := s.db.ExecContext(ctx, `DELETE FROM trunk WHERE code = $1`, code)
+	if err == nil {
+		var n int64
+		if n, err = result.RowsAffected(); err == nil && n == 0 {
+			err = ErrNotFound
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove trunk %q: %w", code, err)
+	}
+	return nil
+}
+
+func get(ctx context.Context, q sqlx.QueryerContext, into *Trunk, query, code string) error {
+	err := sqlx.GetContext(ctx, q, into, query, code)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// RecordAttempts stores all attempts of a call, in the order they were made. It may be repeated: what is stored stays.
+func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, attempts []Attempt) error {
+	n := len(attempts)
+	trunks, started, outcomes := make([]string, n), make([]time.Time, n), make([]string, n)
+	pdd, sip, q850 := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, a := range attempts {
+		trunks[i], started[i], outcomes[i] = a.Trunk, a.Started, a.Outcome
+		pdd[i], sip[i], q850[i] = a.PDD.Milliseconds(), int64(a.SIP), int64(a.Q850)
+	}
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO attempt (call_id, n, trunk, started_at, pdd_ms, sip, q850, outcome)
+		SELECT $1, a.n, a.trunk, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome
+		FROM unnest($2::text[], $3::timestamptz[], $4::integer[], $5::integer[], $6::integer[], $7::text[])
+			WITH ORDINALITY AS a (trunk, started_at, pdd_ms, sip, q850, outcome, n)
+		ON CONFLICT (call_id, n) DO NOTHING`,
+		call, pq.Array(trunks), pq.Array(started), pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes))
+	if err != nil {
+		return fmt.Errorf("record %d attempts of call %s: %w", n, call, err)
+	}
+	return nil
+}
+
+// Attempts gives the attempts of a call in the order they were made.
+func (s *Store) Attempts(ctx context.Context, call uuid.UUID) ([]Attempt, error) {
+	var rows []struct {
+		Trunk   string    `db:"trunk"`
+		Started time.Time `db:"started_at"`
+		PDD     int64     `db:"pdd_ms"`
+		SIP     int       `db:"sip"`
+		Q850    int       `db:"q850"`
+		Outcome string    `db:"outcome"`
+	}
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT trunk, started_at, pdd_ms, sip, q850, outcome FROM attempt WHERE call_id = $1 ORDER BY n`, call)
+	if err != nil {
+		return nil, fmt.Errorf("attempts of call %s: %w", call, err)
+	}
+	attempts := make([]Attempt, len(rows))
+	for i, r := range rows {
+		attempts[i] = Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome}
+	}
+	return attempts, nil
+}
