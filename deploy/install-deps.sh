@@ -53,7 +53,7 @@ quietly() {
 	policy=/usr/sbin/policy-rc.d
 	cluster=/etc/postgresql-common/createcluster.d/telecommune.conf
 	ours=
-	trap 'for f in $ours; do rm -f "$f"; done' EXIT
+	trap 'rm -f $ours' EXIT
 	trap 'exit 1' HUP INT TERM
 	if [ ! -e "$policy" ]; then
 		ours="$policy"

@@ -41,7 +41,7 @@ var libraries = []struct {
 	{"github.com/emiago/sipgo", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/emiago/diago", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/pion/", []string{"pbx/sipua", "pbx/simcarrier"}},
-	{"github.com/lib/pq", []string{"internal/postgres", "internal/postgres/pgtest", "billing*", "routing", "pbx"}},
+	{"github.com/lib/pq", []string{"internal/postgres*", "billing*", "routing", "pbx"}},
 	{"github.com/spf13/cobra", []string{"cmd/telecommune"}},
 }
 

@@ -62,6 +62,16 @@ func Migrate(ctx context.Context, c pq.Config, log *slog.Logger) (err error) {
 	return nil
 }
 
+// knownVersion is the schema's version that this program brings a database to.
+func knownVersion() (int64, error) {
+	provider, err := newProvider(new(sql.DB)) // lists files, connects to nothing
+	if err != nil {
+		return 0, err
+	}
+	sources := provider.ListSources()
+	return sources[len(sources)-1].Version, nil
+}
+
 func newProvider(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

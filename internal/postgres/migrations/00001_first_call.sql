@@ -245,6 +245,7 @@ CREATE TABLE call (
     sip              integer NOT NULL DEFAULT 0,
     q850             integer NOT NULL DEFAULT 0,
     entry_id         uuid REFERENCES entry (id),
+    content_hash     bytea, -- of what closed it; NULL while it runs
     CONSTRAINT call_vat_in_price CHECK (vat BETWEEN 0 AND price)
 );
 CREATE INDEX call_by_account ON call (account, started_at);

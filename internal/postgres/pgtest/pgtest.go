@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +21,7 @@ import (
 // process is the cluster that the tests of this process share; it is started by the first New.
 var process struct {
 	start func() (*cluster.Cluster, error) // nil before Main
-	outer string                           // temporary folder, removed at the end
+	outer *folder                          // removed at the end
 	last  atomic.Int64                     // number of the last database
 }
 
@@ -39,7 +38,8 @@ func Main(m *testing.M) int {
 		if process.outer, err = tempFolder(); err != nil {
 			return nil, err
 		}
-		started, err = start(inner(process.outer))
+		// A power cut would lose commits, but no test process survives one.
+		started, err = start(process.outer.cluster(), map[string]string{"fsync": "off", "full_page_writes": "off"})
 		return started, err
 	})
 	code := m.Run()
@@ -49,8 +49,8 @@ func Main(m *testing.M) int {
 			code = 1
 		}
 	}
-	if process.outer != "" {
-		if err := os.RemoveAll(process.outer); err != nil {
+	if process.outer != nil {
+		if err := process.outer.remove(); err != nil {
 			fmt.Fprintln(os.Stderr, "pgtest:", err)
 			code = 1
 		}
@@ -69,16 +69,16 @@ func New(t testing.TB) *sqlx.DB {
 		t.Fatalf("pgtest: %v", err)
 	}
 	name := fmt.Sprintf("test_%d", process.last.Add(1))
-	admin := login(t, cluster.Connection(inner(process.outer), "postgres"))
+	admin := login(t, cluster.Connection(process.outer.cluster(), "postgres"))
 	if _, err := admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + cluster.Database); err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	config := cluster.Connection(inner(process.outer), name)
-	db, err := postgres.AsApp(config)
+	own := cluster.Connection(process.outer.cluster(), name)
+	db, err := postgres.AsApp(own)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	configs.Store(db, config)
+	configs.Store(db, own)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Errorf("pgtest: %v", err)
@@ -94,11 +94,16 @@ func New(t testing.TB) *sqlx.DB {
 // Owner connects to the same database as its owner, who may do what the app's role may not.
 func Owner(t testing.TB, db *sqlx.DB) *sqlx.DB {
 	t.Helper()
-	config, ok := configs.Load(db)
+	return login(t, config(t, db))
+}
+
+func config(t testing.TB, db *sqlx.DB) pq.Config {
+	t.Helper()
+	c, ok := configs.Load(db)
 	if !ok {
-		t.Fatal("pgtest: Owner of a database that New did not make")
+		t.Fatal("pgtest: a database that neither New nor NewServer made")
 	}
-	return login(t, config.(pq.Config))
+	return c.(pq.Config)
 }
 
 func login(t testing.TB, config pq.Config) *sqlx.DB {
@@ -115,32 +120,17 @@ func login(t testing.TB, config pq.Config) *sqlx.DB {
 	return db
 }
 
-// start makes a cluster whose database `telecommune` is the template of the others. It forgets commits in a power cut,
-// which no test process survives.
-func start(folder string) (*cluster.Cluster, error) {
-	cl, err := cluster.New(cluster.Config{
-		Folder:   folder,
-		Settings: map[string]string{"fsync": "off", "full_page_writes": "off", "max_connections": "300"},
-		Log:      slog.New(slog.DiscardHandler),
-	})
+// start starts a cluster and brings up its database, which New copies.
+func start(folder string, settings map[string]string) (*cluster.Cluster, error) {
+	log := slog.New(slog.DiscardHandler)
+	settings["max_connections"] = "300" // packages test with many pools at once
+	cl, err := cluster.New(cluster.Config{Folder: folder, Settings: settings, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	if err := cl.Start(context.Background()); err != nil {
+	ctx := context.Background()
+	if err := cl.Start(ctx); err != nil {
 		return nil, err
 	}
-	template := cluster.Connection(folder, cluster.Database)
-	return cl, postgres.Migrate(context.Background(), template, slog.New(slog.DiscardHandler))
+	return cl, postgres.Migrate(ctx, cluster.Connection(folder, cluster.Database), log)
 }
-
-// tempFolder makes a folder that also user postgres can enter.
-func tempFolder() (string, error) {
-	folder, err := os.MkdirTemp("", "pgtest-")
-	if err != nil {
-		return "", err
-	}
-	return folder, os.Chmod(folder, 0o711)
-}
-
-// inner is the cluster's own folder in the temporary one.
-func inner(outer string) string { return filepath.Join(outer, "pg") }

@@ -30,3 +30,17 @@ func TestNewDatabase(t *testing.T) {
 		t.Errorf("the owner may not delete entries: %v", err)
 	}
 }
+
+func TestServerCrash(t *testing.T) {
+	s := pgtest.NewServer(t)
+	s.DB.MustExec(`INSERT INTO book VALUES ('X', 'Committed', 'EUR')`)
+	s.Kill()
+	if err := s.DB.Ping(); err == nil {
+		t.Error("the server answers after Kill")
+	}
+	s.Start()
+	var n int
+	if err := s.DB.Get(&n, `SELECT count(*) FROM book WHERE code = 'X'`); err != nil || n != 1 {
+		t.Errorf("%d of the committed row after a crash: %v", n, err)
+	}
+}
