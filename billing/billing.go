@@ -113,26 +113,26 @@ type Closing struct {
 
 // Call is a call as it stands in the database (JSON contract of design.md 6).
 type Call struct {
-	ID              CallID         `json:"id"`
-	Account         string         `json:"account"`
-	AccessNumber    string         `json:"access_number"`
-	Caller          string         `json:"caller"`
-	Number          string         `json:"number"`
-	Destination     string         `json:"destination"`
-	Trunk           string         `json:"trunk"`
-	StartedAt       time.Time      `json:"started_at"`
-	AnsweredAt      *time.Time     `json:"answered_at"`
-	EndedAt         *time.Time     `json:"ended_at"`
-	AnsweredSeconds int            `json:"answered_seconds"`
-	BilledSeconds   int            `json:"billed_seconds"`
-	Price           money.Amount   `json:"price"`
-	VAT             money.Amount   `json:"vat"`
-	CarrierCost     money.Amount   `json:"carrier_cost"`
-	Currency        money.Currency `json:"currency"`
-	Outcome         Outcome        `json:"outcome"`
-	SIP             int            `json:"sip"`
-	Q850            int            `json:"q850"`
-	Entry           *uuid.UUID     `json:"entry"`
+	ID              CallID         `json:"id" db:"id"`
+	Account         string         `json:"account" db:"account"`
+	AccessNumber    string         `json:"access_number" db:"access_number"`
+	Caller          string         `json:"caller" db:"caller"`
+	Number          string         `json:"number" db:"number"`
+	Destination     string         `json:"destination" db:"destination"`
+	Trunk           string         `json:"trunk" db:"trunk"`
+	StartedAt       time.Time      `json:"started_at" db:"started_at"`
+	AnsweredAt      *time.Time     `json:"answered_at" db:"answered_at"`
+	EndedAt         *time.Time     `json:"ended_at" db:"ended_at"`
+	AnsweredSeconds int            `json:"answered_seconds" db:"answered_seconds"`
+	BilledSeconds   int            `json:"billed_seconds" db:"billed_seconds"`
+	Price           money.Amount   `json:"price" db:"price"`
+	VAT             money.Amount   `json:"vat" db:"vat"`
+	CarrierCost     money.Amount   `json:"carrier_cost" db:"carrier_cost"`
+	Currency        money.Currency `json:"currency" db:"currency"`
+	Outcome         Outcome        `json:"outcome" db:"outcome"`
+	SIP             int            `json:"sip" db:"sip"`
+	Q850            int            `json:"q850" db:"q850"`
+	Entry           *uuid.UUID     `json:"entry" db:"entry_id"`
 }
 
 // AnsweredSeconds is the delivered time that is charged: ceil(ms / 1000), at most what was held (design.md 3).

@@ -3,16 +3,16 @@ package billing
 import "errors"
 
 var (
-	// ErrUnknownCaller is returned by ByPhone when no account has the number, by ByPIN when no PIN matches.
+	// ErrUnknownCaller is returned by ByPhone when no account has the number, by ByPIN and Login when no PIN matches.
 	ErrUnknownCaller = errors.New("no such caller")
-	// ErrTooManyPINs is returned by ByPIN without a look-up after too many wrong ones (design.md 9.6).
+	// ErrTooManyPINs is returned by ByPIN and Login without a look-up after too many wrong ones (design.md 9.6).
 	ErrTooManyPINs = errors.New("too many wrong PINs, try again in an hour")
 	// ErrNoContact is returned by Contact when the access number stands for nobody on this account.
 	ErrNoContact = errors.New("no contact on this access number")
-	// ErrInsufficientCredit is returned by Authorise when the free credit does not buy one second, by RedeemVoucher and
-	// IssueVoucher when the amount is not there.
+	// ErrInsufficientCredit is returned by Authorise when the free credit does not buy one second, by IssueVoucher when
+	// the amount is not there, by SetAccount when the new limit is below what is owed.
 	ErrInsufficientCredit = errors.New("insufficient_credit")
-	// ErrBlocked is returned by Authorise for a blocked account.
+	// ErrBlocked is returned by Authorise and IssueVoucher for a blocked account.
 	ErrBlocked = errors.New("the account is blocked")
 	// ErrNotFound is returned by whatever is given the code or id of something that does not exist.
 	ErrNotFound = errors.New("not found")
@@ -20,6 +20,21 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrConflict is returned by every write whose key was used before with another content.
 	ErrConflict = errors.New("idempotency_conflict")
-	// ErrVoucherSpent is returned by RedeemVoucher for a voucher that somebody redeemed.
+	// ErrVoucherSpent is returned by RedeemVoucher for a voucher that somebody else redeemed.
 	ErrVoucherSpent = errors.New("the voucher was redeemed before")
+	// ErrVoucherNumber is returned by RedeemVoucher for digits that are no voucher's: mistyped, by the check digit.
+	ErrVoucherNumber = errors.New("not a voucher number: want 15 digits, check what was typed")
+	// ErrAmount is returned by TopUp for what is not a positive amount of whole cents, by IssueVoucher for one that is
+	// not positive, by AddAccount and SetAccount for a negative limit.
+	ErrAmount = errors.New("amount_precision")
+	// ErrCode is returned by AddAccount for a code that can't be one.
+	ErrCode = errors.New("not a code: want 1 to 32 letters, digits, - or _")
+	// ErrCallLimit is returned by AddAccount, SetAccount and Authorise for a call limit below one second.
+	ErrCallLimit = errors.New("the call limit is at least one second")
+	// ErrZone is returned by SetZone for a zone that is not in the IANA database.
+	ErrZone = errors.New("not a time zone: want a name such as Europe/Berlin")
+	// ErrCurrency is returned by SetCurrency for what is no ISO 4217 code, or when the books have entries.
+	ErrCurrency = errors.New("the currency is three capital letters and can't change once the books have entries")
+	// ErrKey is returned by whatever needs the secret of the state folder when Options.Key is missing.
+	ErrKey = errors.New("no secret key for PINs and vouchers")
 )

@@ -1,0 +1,80 @@
+package billing
+
+import (
+	"fmt"
+
+	"telecommune/billing/ledger"
+	"telecommune/billing/tariff"
+	"telecommune/internal/money"
+)
+
+// Charge is what a call costs its caller, and the enterprise that carries it.
+type Charge struct {
+	Billed int // seconds that are charged for
+	Price  money.Amount
+	VAT    money.Amount // part of Price
+	Cost   money.Amount // to the carrier
+}
+
+// PriceCall gives the charge of a call of so many answered seconds by the caller's row and the carrier's (economics.md
+// 5.2, 5.3).
+func PriceCall(retail, carrier tariff.Row, vat tariff.Percent, answered int) (Charge, error) {
+	price, err := retail.Price(answered)
+	if err != nil {
+		return Charge{}, fmt.Errorf("price: %w", err)
+	}
+	tax, err := tariff.VAT(price, vat)
+	if err != nil {
+		return Charge{}, fmt.Errorf("VAT: %w", err)
+	}
+	cost, err := carrier.Price(answered)
+	if err != nil {
+		return Charge{}, fmt.Errorf("carrier cost: %w", err)
+	}
+	return Charge{Billed: retail.Billed(answered), Price: price, VAT: tax, Cost: cost}, nil
+}
+
+// The journal templates of economics.md 7.1 that callers cause. All lines are in the enterprise's book.
+
+// CreditAccount names the ledger account that holds the prepaid credit of an account.
+func CreditAccount(account string) string { return sub("2100", account) }
+
+// TopUpLines is T-01: money comes in.
+func TopUpLines(book, account string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, "1000", amount), ledger.Credit(book, CreditAccount(account), amount)}
+}
+
+// VoucherIssueLines is T-02, first half: credit goes into a voucher.
+func VoucherIssueLines(book, account string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, CreditAccount(account), amount), ledger.Credit(book, "2450", amount)}
+}
+
+// VoucherRedeemLines is T-02, second half: a voucher becomes credit.
+func VoucherRedeemLines(book, account string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, "2450", amount), ledger.Credit(book, CreditAccount(account), amount)}
+}
+
+// CallLines is T-03, the lines of a call. Zero lines are left out; a call that moves no money has none.
+func CallLines(book, account, trunk, carrier string, c Charge) []ledger.Line {
+	var lines []ledger.Line
+	for _, l := range []ledger.Line{
+		ledger.Debit(book, CreditAccount(account), c.Price),
+		ledger.Credit(book, sub("4000", trunk), c.Price-c.VAT),
+		ledger.Credit(book, "2500", c.VAT),
+		ledger.Debit(book, sub("5000", trunk), c.Cost),
+		ledger.Credit(book, sub("2200", carrier), c.Cost),
+	} {
+		if l.Amount != 0 {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// sub gives the sub-account of an account, or the account itself for what has no name.
+func sub(account, name string) string {
+	if name == "" {
+		return account
+	}
+	return account + ":" + name
+}

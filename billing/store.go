@@ -1,0 +1,125 @@
+package billing
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing/ledger"
+	"telecommune/billing/tariff"
+	"telecommune/internal/postgres"
+)
+
+// Options say who uses the service and where it may keep things.
+type Options struct {
+	Key   []byte    // secret for PINs and vouchers, at least 16 bytes; kept in the state folder, never in the database
+	Node  string    // name of this controller, the same after a restart
+	Boot  uuid.UUID // this run of it
+	Spool string    // folder for settlements while the database is away
+	Log   *slog.Logger
+}
+
+// Service is everything that callers own or owe. It implements pbx.Callers and pbx.Credit. All methods may be called
+// from several goroutines.
+type Service struct {
+	db    *sqlx.DB
+	node  string
+	boot  uuid.UUID
+	key   secret
+	spool spool
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	doubted []CallID // authorised perhaps, but the answer never came; Run releases their holds
+}
+
+// New makes a service; Run does its background work.
+func New(db *sqlx.DB, o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Service{db: db, node: o.Node, boot: o.Boot, key: o.Key, spool: spool{folder: o.Spool, log: o.Log}, log: o.Log}
+}
+
+// tx runs fn in a transaction and turns its errors into those of this package.
+func (s *Service) tx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+	return translate(postgres.InTx(ctx, s.db, fn))
+}
+
+// actor is who posts an entry, when the caller does not say.
+func (s *Service) actor(given string) string {
+	if given != "" {
+		return given
+	}
+	return s.node
+}
+
+// constraints says what it means for the user that one was violated.
+var constraints = map[string]error{
+	"code_syntax":                ErrCode,
+	"account_code_unique":        ErrExists,
+	"account_call_limit":         ErrCallLimit,
+	"account_enterprise_fkey":    fmt.Errorf("enterprise: %w", ErrNotFound),
+	"balance_limit_positive":     ErrAmount,
+	"phone_pkey":                 ErrExists,
+	"phone_account_fkey":         fmt.Errorf("account: %w", ErrNotFound),
+	"pin_account_fkey":           fmt.Errorf("account: %w", ErrNotFound),
+	"contact_account_fkey":       fmt.Errorf("account: %w", ErrNotFound),
+	"contact_access_number_fkey": fmt.Errorf("access number: %w", ErrNotFound),
+	"call_account_fkey":          fmt.Errorf("account: %w", ErrNotFound),
+	"voucher_code_unique":        ErrConflict,
+}
+
+// translate gives errors of the database and the ledger the names that this package promises.
+func translate(err error) error {
+	if known := constraints[postgres.Constraint(err)]; known != nil {
+		return known
+	}
+	switch {
+	case errors.Is(err, ledger.ErrConflict):
+		return ErrConflict
+	case errors.Is(err, ledger.ErrOverdrawn):
+		return ErrInsufficientCredit
+	}
+	return err
+}
+
+// stamp is a rate row as it stands in a call. The zero row is NULL.
+type stamp tariff.Row
+
+// Value writes the row as JSON.
+func (r stamp) Value() (driver.Value, error) {
+	if r == (stamp{}) {
+		return nil, nil
+	}
+	b, err := json.Marshal(tariff.Row(r))
+	return string(b), err
+}
+
+// Scan reads what Value wrote.
+func (r *stamp) Scan(src any) error {
+	*r = stamp{}
+	switch b := src.(type) {
+	case nil:
+		return nil
+	case []byte:
+		return json.Unmarshal(b, (*tariff.Row)(r))
+	}
+	return fmt.Errorf("%T is not a rate row", src)
+}
+
+// instant is t for a column that may be NULL: the zero time is.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,209 @@
+package billing
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing/ledger"
+	"telecommune/internal/money"
+)
+
+// Account is a prepaid account (JSON contract of design.md 6).
+type Account struct {
+	Code       string         `json:"code" db:"code"`
+	Name       string         `json:"name" db:"name"`
+	Balance    money.Amount   `json:"balance" db:"balance"`    // credit positive
+	Held       money.Amount   `json:"held" db:"held"`          // set aside for calls that run
+	Free       money.Amount   `json:"free" db:"free"`          // Balance - Held + Limit
+	Limit      money.Amount   `json:"limit" db:"credit_limit"` // how far below zero it may go
+	Currency   money.Currency `json:"currency" db:"currency"`
+	Blocked    bool           `json:"blocked" db:"blocked"`
+	Enterprise string         `json:"enterprise" db:"enterprise"`
+	Tariff     string         `json:"tariff" db:"tariff"`         // name of the retail deck
+	CallLimit  int            `json:"call_limit" db:"call_limit"` // most seconds of one call
+}
+
+// NewAccount is what AddAccount is asked for; only Code is needed.
+type NewAccount struct {
+	Code       string
+	Name       string
+	Enterprise string       // default CALL
+	Tariff     string       // default retail
+	CallLimit  int          // seconds, default two hours
+	Limit      money.Amount // default 0
+}
+
+// AccountChange is what SetAccount changes: whatever is not nil.
+type AccountChange struct {
+	Name      *string
+	Tariff    *string
+	CallLimit *int
+	Limit     *money.Amount
+}
+
+// TopUp is money paid in.
+type TopUp struct {
+	Account string
+	Amount  money.Amount // whole cents
+	Key     string       // makes it repeatable; none: a new one, each call pays in again
+	Text    string       // for the bill
+	Actor   string       // who takes the money; none: this node
+}
+
+const defaultCallLimit = 7200
+
+const selectAccount = `
+SELECT a.code, a.name, b.balance, b.held, b.balance - b.held + b.credit_limit AS free, b.credit_limit, k.currency,
+    a.blocked, a.enterprise, a.tariff, a.call_limit
+FROM account a JOIN book k ON k.code = a.enterprise
+    JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code`
+
+// AddAccount opens an account. ErrExists, ErrCode, ErrAmount, ErrCallLimit, ErrNotFound for its enterprise.
+func (s *Service) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
+	n.Enterprise = cmp.Or(n.Enterprise, "CALL")
+	n.Tariff = cmp.Or(n.Tariff, "retail")
+	n.CallLimit = cmp.Or(n.CallLimit, defaultCallLimit)
+	var a Account
+	err := s.tx(ctx, func(tx *sqlx.Tx) error {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO account (id, code, name, enterprise, tariff, call_limit) VALUES ($1, $2, $3, $4, $5, $6)`,
+			id, n.Code, n.Name, n.Enterprise, n.Tariff, n.CallLimit)
+		if err != nil {
+			return err
+		}
+		if n.Limit < 0 {
+			return ErrAmount
+		}
+		if err := ledger.OpenBalance(ctx, tx, n.Enterprise, CreditAccount(n.Code), n.Limit); err != nil {
+			return err
+		}
+		a, err = account(ctx, tx, n.Code)
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("add account %.40q: %w", n.Code, err)
+	}
+	return a, nil
+}
+
+// Account gives one account, or ErrNotFound.
+func (s *Service) Account(ctx context.Context, code string) (Account, error) {
+	return account(ctx, s.db, code)
+}
+
+func account(ctx context.Context, db sqlx.QueryerContext, code string) (Account, error) {
+	var a Account
+	err := sqlx.GetContext(ctx, db, &a, selectAccount+` WHERE a.code = $1`, code)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("account %.40q: %w", code, err)
+	}
+	return a, nil
+}
+
+// Accounts lists all accounts by code.
+func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
+	list := []Account{}
+	if err := s.db.SelectContext(ctx, &list, selectAccount+` ORDER BY a.code COLLATE "C"`); err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	return list, nil
+}
+
+// SetAccount changes an account. ErrNotFound, ErrCode, ErrCallLimit, ErrAmount, ErrInsufficientCredit when the new limit
+// is below what is owed or held.
+func (s *Service) SetAccount(ctx context.Context, code string, c AccountChange) (Account, error) {
+	var a Account
+	err := s.tx(ctx, func(tx *sqlx.Tx) error {
+		var book string
+		err := tx.GetContext(ctx, &book, `
+			UPDATE account SET name = COALESCE($2, name), tariff = COALESCE($3, tariff), call_limit = COALESCE($4, call_limit)
+			WHERE code = $1 RETURNING enterprise`, code, c.Name, c.Tariff, c.CallLimit)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if c.Limit != nil && *c.Limit < 0 {
+			return ErrAmount
+		}
+		if c.Limit != nil {
+			if _, err := ledger.SetLimit(ctx, tx, book, CreditAccount(code), *c.Limit); err != nil {
+				return err
+			}
+		}
+		a, err = account(ctx, tx, code)
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("set account %.40q: %w", code, err)
+	}
+	return a, nil
+}
+
+// Block keeps an account from making calls and issuing vouchers, or lets it again. Running calls end within what is held;
+// the bill can still be seen. ErrNotFound.
+func (s *Service) Block(ctx context.Context, code string, blocked bool) (Account, error) {
+	done, err := s.db.ExecContext(ctx, `UPDATE account SET blocked = $2 WHERE code = $1`, code, blocked)
+	if err == nil {
+		err = one(done)
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("block account %.40q: %w", code, err)
+	}
+	return s.Account(ctx, code)
+}
+
+// TopUp pays money into an account (T-01) and gives the account as it is then. The same key with the same content pays
+// in once; with another content it is ErrConflict. ErrAmount, ErrNotFound.
+func (s *Service) TopUp(ctx context.Context, t TopUp) (Account, error) {
+	if t.Amount <= 0 || t.Amount%money.Cent != 0 {
+		return Account{}, fmt.Errorf("top up %.40q: %s is not a positive amount of whole cents: %w", t.Account, t.Amount, ErrAmount)
+	}
+	if t.Key == "" {
+		t.Key = uuid.NewString()
+	}
+	var a Account
+	err := s.tx(ctx, func(tx *sqlx.Tx) error {
+		before, err := account(ctx, tx, t.Account)
+		if err != nil {
+			return err
+		}
+		_, err = ledger.Post(ctx, tx, ledger.Entry{
+			Key: "topup:" + t.Key, Kind: "topup", Text: cmp.Or(t.Text, "Top-up "+t.Account), Actor: s.actor(t.Actor),
+			At: time.Now(), Lines: TopUpLines(before.Enterprise, t.Account, t.Amount),
+		})
+		if err != nil {
+			return err
+		}
+		a, err = account(ctx, tx, t.Account)
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("top up %.40q: %w", t.Account, err)
+	}
+	return a, nil
+}
+
+// one is nil when a statement changed a row, else ErrNotFound.
+func one(done sql.Result) error {
+	n, err := done.RowsAffected()
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,240 @@
+package billing
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/lib/pq"
+
+	"telecommune/billing/tariff"
+	"telecommune/internal/money"
+	"telecommune/internal/postgres"
+)
+
+const (
+	// patience is how long a caller waits for the database before the call is refused (design.md 4).
+	patience = 2 * time.Second
+	// maxDoubted bounds the calls in doubt; those beyond are released after the next start.
+	maxDoubted = 1 << 16
+)
+
+// Authorise opens the call and sets money aside: the price of CallLimit seconds, or all the free credit when that is
+// less. Repeating it with the same call gives the same hold, with another request ErrConflict. ErrInsufficientCredit
+// when the free credit does not buy the first second that costs, ErrBlocked, ErrNotFound. It answers within two seconds.
+// When the database fails to answer, the hold may stand all the same: then Run releases it.
+func (s *Service) Authorise(ctx context.Context, r Request) (Hold, error) {
+	hold, err := s.authorise(ctx, r)
+	if err != nil {
+		return Hold{}, fmt.Errorf("authorise call %s of %s: %w", r.Call, r.Account, err)
+	}
+	return hold, nil
+}
+
+func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
+	if r.CallLimit < 1 {
+		return Hold{}, ErrCallLimit
+	}
+	most, err := r.Rate.Price(r.CallLimit)
+	if err != nil {
+		return Hold{}, err
+	}
+	least, err := r.Rate.Price(min(r.Rate.FirstPaidSecond(), r.CallLimit))
+	if err != nil {
+		return Hold{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	hold, err := s.hold(ctx, r, most, least)
+	if doubtful(err) && ctx.Err() == nil {
+		hold, err = s.hold(ctx, r, most, least) // the same call id: finds what was stored
+	}
+	if doubtful(err) {
+		s.doubt(r.Call)
+	}
+	return hold, translate(err)
+}
+
+// hold is Authorise in one statement. The balance row is locked before it is read: under READ COMMITTED a statement that
+// waited for the lock sees the newest row, so two calls at once never hold the same credit. It writes to the ledger's
+// balance table from here because hold, call and balance must change together in one round trip.
+func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount) (Hold, error) {
+	var amount money.Amount
+	err := s.db.GetContext(ctx, &amount, `
+		WITH locked AS MATERIALIZED (
+		    SELECT a.code, b.book, b.account, b.balance - b.held + b.credit_limit AS free
+		    FROM account a JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
+		    WHERE a.code = $1 AND NOT a.blocked
+		    FOR UPDATE OF b
+		), granted AS MATERIALIZED (
+		    SELECT code, book, account, LEAST(free, $2::bigint) AS amount
+		    FROM locked
+		    WHERE free >= $3 AND NOT EXISTS (SELECT FROM call WHERE id = $4)
+		), held AS (
+		    UPDATE balance SET held = balance.held + g.amount
+		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
+		), opened AS (
+		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
+		        vat_percent, started_at)
+		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13 FROM granted
+		)
+		INSERT INTO hold (call_id, account, amount, call_limit, node, boot)
+		SELECT $4, code, amount, $14, $6, $15 FROM granted
+		RETURNING amount`,
+		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
+		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot)
+	switch {
+	case err == nil:
+		return Hold{r.Call, r.Account, amount, r.Rate.Affordable(amount, r.CallLimit)}, nil
+	case errors.Is(err, sql.ErrNoRows), postgres.Constraint(err) == "call_pkey":
+		return s.notHeld(ctx, r)
+	}
+	return Hold{}, err
+}
+
+// notHeld finds out why no hold was made. The hold of a request that was made before is given back.
+func (s *Service) notHeld(ctx context.Context, r Request) (Hold, error) {
+	var why struct {
+		Known     bool
+		Blocked   bool
+		Used      bool
+		Account   sql.NullString
+		Number    sql.NullString
+		Amount    sql.Null[money.Amount]
+		CallLimit sql.NullInt64 `db:"call_limit"`
+	}
+	err := s.db.GetContext(ctx, &why, `
+		SELECT a.code IS NOT NULL AS known, COALESCE(a.blocked, false) AS blocked, c.id IS NOT NULL AS used,
+		    c.account, c.number, h.amount, h.call_limit
+		FROM (SELECT) AS one LEFT JOIN account a ON a.code = $1 LEFT JOIN call c ON c.id = $2
+		    LEFT JOIN hold h ON h.call_id = c.id`, r.Account, r.Call)
+	switch {
+	case err != nil:
+		return Hold{}, err
+	case why.Amount.Valid && why.Account.String == r.Account && why.Number.String == r.Number.String() &&
+		why.CallLimit.Int64 == int64(r.CallLimit):
+		return Hold{r.Call, r.Account, why.Amount.V, r.Rate.Affordable(why.Amount.V, r.CallLimit)}, nil
+	case why.Used:
+		return Hold{}, ErrConflict
+	case !why.Known:
+		return Hold{}, ErrNotFound
+	case why.Blocked:
+		return Hold{}, ErrBlocked
+	}
+	return Hold{}, ErrInsufficientCredit
+}
+
+// Extend adds to a running call's hold what new credit allows, up to the price of its call limit, and returns the hold
+// as it is then. Nothing new, or a blocked account, leaves it as it was. ErrNotFound when the call has no hold.
+func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
+	var h struct {
+		Account   string
+		Amount    money.Amount
+		CallLimit int   `db:"call_limit"`
+		Rate      stamp `db:"retail_rate"`
+	}
+	err := s.db.GetContext(ctx, &h, `
+		SELECT h.account, h.amount, h.call_limit, c.retail_rate
+		FROM hold h JOIN call c ON c.id = h.call_id WHERE h.call_id = $1`, call)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+	}
+	rate := tariff.Row(h.Rate)
+	most, err := rate.Price(h.CallLimit)
+	if err != nil {
+		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+	}
+	// Locks are taken as Settle takes them: the hold, then the balance.
+	err = s.db.GetContext(ctx, &h.Amount, `
+		WITH h AS MATERIALIZED (
+		    SELECT call_id, account, amount FROM hold WHERE call_id = $1 FOR UPDATE
+		), b AS MATERIALIZED (
+		    SELECT h.call_id, b.book, b.account,
+		        GREATEST(0, LEAST(b.balance - b.held + b.credit_limit, $2 - h.amount)) AS more
+		    FROM h JOIN account a ON a.code = h.account AND NOT a.blocked
+		        JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
+		    FOR UPDATE OF b
+		), held AS (
+		    UPDATE balance SET held = balance.held + b.more
+		    FROM b WHERE balance.book = b.book AND balance.account = b.account
+		)
+		UPDATE hold SET amount = hold.amount + b.more FROM b WHERE hold.call_id = b.call_id RETURNING hold.amount`,
+		call, most)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+	}
+	return Hold{call, h.Account, h.Amount, rate.Affordable(h.Amount, h.CallLimit)}, nil
+}
+
+// Alive stores signs of life of running calls, all in one statement. The first sign after the answer also stamps the
+// trunk and its rate on the call, so that it can be settled without its program.
+func (s *Service) Alive(ctx context.Context, signs []Sign) error {
+	if len(signs) == 0 {
+		return nil
+	}
+	n := len(signs)
+	calls, trunks, carriers, rates := make([]string, n), make([]string, n), make([]string, n), make([]*string, n)
+	answered, millis := make([]*string, n), make([]int64, n)
+	for i, sign := range signs {
+		calls[i], trunks[i], carriers[i], millis[i] = sign.Call.String(), sign.Trunk, sign.Carrier, -1
+		if sign.AnsweredAt.IsZero() {
+			continue
+		}
+		at := sign.AnsweredAt.Format(time.RFC3339Nano)
+		answered[i], millis[i] = &at, sign.Answered.Milliseconds()
+		if row, err := stamp(sign.Cost).Value(); err != nil {
+			return fmt.Errorf("sign of life of call %s: %w", sign.Call, err)
+		} else if text, ok := row.(string); ok {
+			rates[i] = &text
+		}
+	}
+	// A call row is touched only after its hold, as Settle does it.
+	_, err := s.db.ExecContext(ctx, `
+		WITH sign AS MATERIALIZED (
+		    SELECT call_id, trunk, carrier, rate, answered_at, answered_ms
+		    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+		        AS s (call_id, trunk, carrier, rate, answered_at, answered_ms)
+		), alive AS (
+		    UPDATE hold SET alive_at = now(), answered_ms = GREATEST(hold.answered_ms, NULLIF(s.answered_ms, -1))
+		    FROM sign s WHERE hold.call_id = s.call_id
+		    RETURNING hold.call_id
+		)
+		UPDATE call SET trunk = s.trunk, carrier = s.carrier, carrier_rate = s.rate::jsonb,
+		    answered_at = s.answered_at::timestamptz
+		FROM alive JOIN sign s ON s.call_id = alive.call_id
+		WHERE call.id = alive.call_id AND call.answered_at IS NULL AND s.answered_at IS NOT NULL`,
+		pq.Array(calls), pq.Array(trunks), pq.Array(carriers), pq.Array(rates), pq.Array(answered), pq.Array(millis))
+	if err != nil {
+		return fmt.Errorf("signs of life of %d calls: %w", n, err)
+	}
+	return nil
+}
+
+// doubtful tells whether a failed statement may have been stored all the same: the server neither refused it nor was out
+// of reach.
+func doubtful(err error) bool {
+	if err == nil || errors.Is(err, ErrInsufficientCredit) || errors.Is(err, ErrBlocked) || errors.Is(err, ErrNotFound) ||
+		errors.Is(err, ErrConflict) {
+		return false
+	}
+	if refused := pq.As(err); refused != nil {
+		return refused.Severity != "ERROR"
+	}
+	var network *net.OpError
+	return !errors.As(err, &network) || network.Op != "dial"
+}
+
+// doubt remembers a call whose hold may stand although nobody was told.
+func (s *Service) doubt(call CallID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.doubted) < maxDoubted {
+		s.doubted = append(s.doubted, call)
+	}
+}

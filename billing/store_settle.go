@@ -1,0 +1,238 @@
+package billing
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing/ledger"
+	"telecommune/billing/tariff"
+	"telecommune/internal/money"
+	"telecommune/internal/postgres"
+)
+
+// settlePauses are the waits between attempts to settle, before the spool takes over.
+var settlePauses = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond}
+
+// Settle closes a call that has a hold: the delivered time is charged, the hold released, the entry posted, in one
+// transaction. Repeating it changes nothing; another content is ErrConflict, an unknown call ErrNotFound. It does not
+// end with ctx and does not fail for want of a database: after a few seconds the settlement goes to the spool, which Run
+// empties.
+func (s *Service) Settle(ctx context.Context, st Settlement) error {
+	ctx = context.WithoutCancel(ctx)
+	err := s.settle(ctx, st)
+	for _, pause := range settlePauses {
+		if !passing(err) {
+			break
+		}
+		time.Sleep(pause)
+		err = s.settle(ctx, st)
+	}
+	if !passing(err) {
+		return err
+	}
+	if spooled := s.spool.put(st); spooled != nil {
+		s.log.Error("settlement lost: neither database nor spool took it", "settlement", fmt.Sprintf("%+v", st), "err", spooled)
+		return errors.Join(err, fmt.Errorf("spool call %s: %w", st.Call, spooled))
+	}
+	s.log.Warn("settlement spooled, the database is away", "call", st.Call, "err", err)
+	return nil
+}
+
+// passing tells whether a failed write may well succeed later: everything but a refusal for reasons in the data.
+func passing(err error) bool {
+	if err == nil || postgres.Constraint(err) != "" {
+		return false
+	}
+	for _, final := range []error{
+		ErrConflict, ErrNotFound, ErrInsufficientCredit, ErrCode, money.ErrRange, tariff.ErrRow,
+		ledger.ErrAccount, ledger.ErrEntry, ledger.ErrUnbalanced, ledger.ErrHeld, errContent,
+	} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return true
+}
+
+var errContent = errors.New("a settlement that can't be written down")
+
+// settle makes one attempt, bounded in time.
+func (s *Service) settle(ctx context.Context, st Settlement) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	hash, err := contentHash(st)
+	if err == nil {
+		err = s.tx(ctx, func(tx *sqlx.Tx) error { return s.settleTx(ctx, tx, st, hash) })
+	}
+	if err != nil {
+		return fmt.Errorf("settle call %s: %w", st.Call, err)
+	}
+	return nil
+}
+
+func (s *Service) settleTx(ctx context.Context, tx *sqlx.Tx, st Settlement, hash []byte) error {
+	h, err := lockHeld(ctx, tx, `h.call_id = $1`, st.Call)
+	if errors.Is(err, sql.ErrNoRows) {
+		return closedAs(ctx, tx, st.Call, hash)
+	}
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, tx, h, st, hash)
+}
+
+// held is a call that runs, with its hold.
+type held struct {
+	Call       CallID         `db:"call_id"`
+	Account    string         `db:"account"`
+	Book       string         `db:"book"`
+	Amount     money.Amount   `db:"amount"`
+	CallLimit  int            `db:"call_limit"`
+	AliveAt    time.Time      `db:"alive_at"`
+	AnsweredMS sql.NullInt64  `db:"answered_ms"`
+	Number     string         `db:"number"`
+	Rate       stamp          `db:"retail_rate"`
+	VAT        tariff.Percent `db:"vat_percent"`
+	Trunk      string         `db:"trunk"`
+	Carrier    string         `db:"carrier"`
+	Cost       stamp          `db:"carrier_rate"`
+	AnsweredAt sql.NullTime   `db:"answered_at"`
+}
+
+// lockHeld reads a call that runs and locks its hold, so that it is settled once. sql.ErrNoRows when there is none.
+func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) (held, error) {
+	var h held
+	err := tx.GetContext(ctx, &h, `
+		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
+		    c.number, c.retail_rate, c.vat_percent, c.trunk, c.carrier, c.carrier_rate, c.answered_at
+		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
+		WHERE `+where+` FOR UPDATE OF h`, args...)
+	return h, err
+}
+
+// finish charges a call whose hold is locked and closes it. The time delivered beyond what was held is the house's, so
+// that the price is never more than the hold.
+func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, h held, st Settlement, hash []byte) error {
+	if st.Ended.IsZero() {
+		st.Ended = time.Now() // a call without an end must not keep its hold
+	}
+	rate := tariff.Row(h.Rate)
+	seconds := AnsweredSeconds(st.Answered, rate.Affordable(h.Amount, h.CallLimit))
+	charge, err := s.charge(rate, st, h.VAT, seconds)
+	if err != nil {
+		return err
+	}
+	// The hold goes first: balance - held may not fall below the limit even for a moment.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE call_id = $1`, h.Call); err != nil {
+		return err
+	}
+	if _, err := ledger.Hold(ctx, tx, h.Book, CreditAccount(h.Account), -h.Amount); err != nil {
+		return err
+	}
+	var entry *uuid.UUID
+	if lines := CallLines(h.Book, h.Account, st.Trunk, st.Carrier, charge); len(lines) > 0 {
+		id, err := ledger.Post(ctx, tx, ledger.Entry{
+			Key: "call:" + h.Call.String(), Kind: "call", Actor: s.node, At: st.Ended, Lines: lines,
+			Text: fmt.Sprintf("Call %s to %s, trunk %s, %d s", h.Account, h.Number, st.Trunk, seconds),
+		})
+		if err != nil {
+			return err
+		}
+		entry = &id
+	}
+	_, err = tx.ExecContext(ctx, `
+		UPDATE call SET trunk = $2, carrier = $3, carrier_rate = $4::jsonb, answered_at = $5, ended_at = $6,
+		    answered_seconds = $7, billed_seconds = $8, price = $9, vat = $10, carrier_cost = $11, outcome = $12,
+		    sip = $13, q850 = $14, entry_id = $15, content_hash = $16
+		WHERE id = $1`, h.Call, st.Trunk, st.Carrier, stamp(st.Cost), instant(st.AnsweredAt), st.Ended, seconds,
+		charge.Billed, charge.Price, charge.VAT, charge.Cost, st.Outcome, st.SIP, st.Q850, entry, hash)
+	return err
+}
+
+// charge prices a call that took place. One that nobody could cost is settled all the same, at no cost, and logged.
+func (s *Service) charge(rate tariff.Row, st Settlement, vat tariff.Percent, seconds int) (Charge, error) {
+	charge, err := PriceCall(rate, st.Cost, vat, seconds)
+	if err == nil {
+		return charge, nil
+	}
+	free := tariff.Row{IntervalFirst: 1, IntervalNext: 1, RoundingUnit: money.Micro, RoundingMode: money.HalfUp}
+	charge, retailErr := PriceCall(rate, free, vat, seconds)
+	if retailErr == nil && seconds > 0 {
+		s.log.Error("carrier cost of a call is unknown", "call", st.Call, "carrier", st.Carrier, "err", err)
+	}
+	return charge, retailErr
+}
+
+// closedAs tells whether a call without hold was closed by the same content.
+func closedAs(ctx context.Context, tx *sqlx.Tx, call CallID, hash []byte) error {
+	var same bool
+	err := tx.GetContext(ctx, &same, `SELECT COALESCE(content_hash = $2, false) FROM call WHERE id = $1`, call, hash)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case err != nil:
+		return err
+	case !same:
+		return ErrConflict
+	}
+	return nil
+}
+
+// Close records a call that has no hold. Repeating it changes nothing; another content is ErrConflict. Should the call
+// have a hold after all, because the answer to Authorise got lost, it is released.
+func (s *Service) Close(ctx context.Context, c Closing) error {
+	hash, err := contentHash(c)
+	if err == nil {
+		err = s.tx(ctx, func(tx *sqlx.Tx) error { return s.closeTx(ctx, tx, c, hash) })
+	}
+	if err != nil {
+		return fmt.Errorf("close call %s: %w", c.Call, err)
+	}
+	return nil
+}
+
+func (s *Service) closeTx(ctx context.Context, tx *sqlx.Tx, c Closing, hash []byte) error {
+	var account *string
+	if c.Account != "" {
+		account = &c.Account
+	}
+	done, err := tx.ExecContext(ctx, `
+		INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, started_at, ended_at,
+		    outcome, sip, q850, content_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		ON CONFLICT (id) DO NOTHING`, c.Call, c.AccessCall, s.node, c.Provider, c.AccessNumber, c.Caller, account,
+		c.Number, c.Started, c.Ended, c.Outcome, c.SIP, c.Q850, hash)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	h, err := lockHeld(ctx, tx, `h.call_id = $1`, c.Call)
+	if errors.Is(err, sql.ErrNoRows) {
+		return closedAs(ctx, tx, c.Call, hash)
+	}
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, tx, h, Settlement{Call: c.Call, Ended: c.Ended, Outcome: c.Outcome, SIP: c.SIP, Q850: c.Q850}, hash)
+}
+
+// contentHash tells two requests under one call id apart. JSON writes each field of them the same way every time, also
+// after a stay in the spool.
+func contentHash(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errContent, err)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
+}
