@@ -65,7 +65,7 @@ type Skip struct {
 // zero retail row leaves that out, to explain a route that nobody pays for. Rows are in one currency: Import of a deck
 // sees to it. The seed, one per call, is for shares between equals; no trunk has one yet.
 func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, _ uint64) Plan {
-	p := Plan{Number: to, At: at, Candidates: []Candidate{}, Skipped: []Skip{}}
+	p := Plan{Number: to, At: at, Candidates: make([]Candidate, 0, len(s.trunks)), Skipped: []Skip{}}
 	earned, paid := income(retail, vat), retail != tariff.Row{}
 	for _, t := range s.trunks {
 		row, ok := s.decks.Trunk(t.Code, to, at)

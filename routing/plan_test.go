@@ -1,0 +1,295 @@
+package routing_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"telecommune/billing/tariff"
+	"telecommune/internal/e164"
+	"telecommune/internal/money"
+	"telecommune/routing"
+)
+
+var noon = time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
+
+const (
+	kyiv = e164.Number("+380441234567")
+	vat  = tariff.Percent(19_000_000)
+)
+
+// deck makes a trunk's deck of prefix=rate rows, rates in millionths a minute.
+func deck(trunk string, rows ...tariff.Row) tariff.Deck {
+	return tariff.Deck{
+		Spec: tariff.Spec{Kind: tariff.Trunk, Name: trunk, Currency: "EUR", ActiveFrom: noon.Add(-time.Hour)}, Version: 1, Rows: rows,
+	}
+}
+
+func cost(prefix string, rate money.Amount) tariff.Row {
+	r := tariff.Trunk.Defaults()
+	r.Prefix, r.RatePerMinute = prefix, rate
+	return r
+}
+
+func with(r tariff.Row, set func(*tariff.Row)) tariff.Row {
+	set(&r)
+	return r
+}
+
+// paid is a retail row of so many millionths a minute, VAT included.
+func paid(rate money.Amount) tariff.Row {
+	r := tariff.Retail.Defaults()
+	r.Prefix, r.RatePerMinute, r.Deck, r.Currency = "380", rate, "std@1", "EUR"
+	return r
+}
+
+func on(codes ...string) (trunks []routing.Trunk) {
+	for _, c := range codes {
+		trunks = append(trunks, routing.Trunk{Code: c, Carrier: c, Enabled: true})
+	}
+	return trunks
+}
+
+// brief writes a plan as "T1 380 0.024 T2 …| T3 no_rate".
+func brief(p routing.Plan) string {
+	s := ""
+	for i, c := range p.Candidates {
+		if c.Rank != i+1 {
+			s += fmt.Sprintf("(rank %d!) ", c.Rank)
+		}
+		s += fmt.Sprintf("%s %s %v ", c.Trunk.Code, c.Row.Prefix, c.Cost)
+	}
+	s += "|"
+	for _, k := range p.Skipped {
+		s += fmt.Sprintf(" %s %s", k.Trunk, k.Reason)
+	}
+	return s
+}
+
+func TestPlan(t *testing.T) {
+	off := routing.Trunk{Code: "T1"}
+	for _, c := range []struct {
+		proves string
+		trunks []routing.Trunk
+		decks  []tariff.Deck
+		retail tariff.Row
+		vat    tariff.Percent
+		want   string
+	}{
+		{
+			"cheapest first", on("T1", "T2", "T3"),
+			[]tariff.Deck{deck("T1", cost("380", 9_000)), deck("T2", cost("380", 8_000)), deck("T3", cost("380", 8_500))},
+			paid(19_000), vat, "T2 380 0.024 T3 380 0.0255 T1 380 0.027 |",
+		},
+		{
+			"the longest prefix of each trunk, also when a shorter one is cheaper", on("T1", "T2"),
+			[]tariff.Deck{deck("T1", cost("380", 1_000), cost("38044", 9_000)), deck("T2", cost("3", 8_000), cost("381", 1))},
+			paid(19_000), vat, "T2 3 0.024 T1 38044 0.027 |",
+		},
+		{
+			"equals by code, whatever order they came in", on("T2", "t1", "T1"),
+			[]tariff.Deck{deck("T1", cost("380", 8_000)), deck("T2", cost("380", 8_000)), deck("t1", cost("380", 8_000))},
+			paid(19_000), vat, "T1 380 0.024 T2 380 0.024 t1 380 0.024 |",
+		},
+		{
+			"a connection fee counts in the expected call", on("T1", "T2"),
+			[]tariff.Deck{
+				deck("T1", with(cost("380", 7_000), func(r *tariff.Row) { r.ConnectFee = 10_000 })),
+				deck("T2", cost("380", 8_000)),
+			},
+			paid(19_000), vat, "T2 380 0.024 T1 380 0.031 |",
+		},
+		{
+			"steps count in the expected call", on("T1", "T2"),
+			[]tariff.Deck{
+				deck("T1", with(cost("380", 7_000), func(r *tariff.Row) { r.IntervalFirst, r.IntervalNext = 100, 100 })),
+				deck("T2", cost("380", 7_500)),
+			},
+			paid(19_000), vat, "T2 380 0.0225 T1 380 0.023333 |",
+		},
+		{
+			"exactly the income is no loss", on("T1", "T2"),
+			[]tariff.Deck{deck("T1", cost("380", 10_000)), deck("T2", with(cost("380", 10_000), func(r *tariff.Row) { r.ConnectFee = 1 }))},
+			paid(11_900), vat, "T1 380 0.03 | T2 below_cost",
+		},
+		{
+			"VAT is not ours to spend", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 10_001))},
+			paid(11_900), vat, "| T1 below_cost",
+		},
+		{
+			"without VAT all of the price is", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 11_900))},
+			paid(11_900), 0, "T1 380 0.0357 |",
+		},
+		{
+			"a free call is not carried at a cost", on("T1", "T2"),
+			[]tariff.Deck{deck("T1", cost("380", 1)), deck("T2", cost("380", 0))},
+			paid(0), vat, "T2 380 0.00 | T1 below_cost",
+		},
+		{
+			"no retail row: explained without loss protection", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 9_000_000))},
+			tariff.Row{},
+			vat, "T1 380 27.00 |",
+		},
+		{
+			"a retail row that can't price earns nothing", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 1))},
+			tariff.Row{Prefix: "380", RatePerMinute: money.Unit},
+			vat, "| T1 below_cost",
+		},
+		{
+			"a VAT that is none earns nothing", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 1))},
+			paid(19_000), -1, "| T1 below_cost",
+		},
+		{
+			"no deck, no row, a row not yet in force", on("T1", "T2", "T3"),
+			[]tariff.Deck{deck("T2", cost("381", 1)), deck("T3", with(cost("380", 1), func(r *tariff.Row) { r.EffectiveFrom = noon.Add(1) }))},
+			paid(19_000), vat, "| T1 no_rate T2 no_rate T3 no_rate",
+		},
+		{
+			"disabled goes before every other reason", []routing.Trunk{off}, nil, paid(19_000), vat, "| T1 disabled",
+		},
+		{
+			"a retail deck of a trunk's name is not its deck", on("std"),
+			[]tariff.Deck{{Spec: tariff.Spec{Kind: tariff.Retail, Name: "std"}, Rows: []tariff.Row{cost("380", 1)}}},
+			paid(19_000), vat, "| std no_rate",
+		},
+		{"no trunks", nil, nil, paid(19_000), vat, "|"},
+	} {
+		snapshot := routing.NewSnapshot(c.trunks, tariff.NewDecks(c.decks))
+		if got := brief(snapshot.Plan(noon, kyiv, c.retail, c.vat, 1)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.proves, got, c.want)
+		}
+	}
+}
+
+func TestSnapshotIsItsOwn(t *testing.T) {
+	trunks := on("T2", "T1")
+	decks := tariff.NewDecks(nil)
+	s := routing.NewSnapshot(trunks, decks)
+	trunks[0].Code = "X"
+	s.Trunks()[0].Code = "Y"
+	if got := s.Trunks(); got[0].Code != "T1" || got[1].Code != "T2" || s.Decks() != decks {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestPlanProperties: every trunk is named once; candidates are in order and none costs more than the call earns.
+func TestPlanProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var trunks []routing.Trunk
+		var decks []tariff.Deck
+		for i := range rapid.IntRange(0, 12).Draw(t, "trunks") {
+			code := fmt.Sprintf("T%02d", i)
+			trunks = append(trunks, routing.Trunk{Code: code, Enabled: rapid.Bool().Draw(t, "enabled")})
+			prefix := rapid.SampledFrom([]string{"3", "380", "38044", "44"}).Draw(t, "prefix")
+			decks = append(decks, deck(code, cost(prefix, money.Amount(rapid.Int64Range(0, 20_000).Draw(t, "rate")))))
+		}
+		retail := paid(money.Amount(rapid.Int64Range(0, 30_000).Draw(t, "retail")))
+		snapshot := routing.NewSnapshot(trunks, tariff.NewDecks(decks))
+		p := snapshot.Plan(noon, kyiv, retail, vat, rapid.Uint64().Draw(t, "seed"))
+		price, _ := retail.Price(routing.ExpectedSeconds)
+		tax, _ := tariff.VAT(price, vat)
+		seen := map[string]bool{}
+		for i, c := range p.Candidates {
+			seen[c.Trunk.Code] = true
+			if c.Cost > price-tax || !c.Trunk.Enabled {
+				t.Fatalf("%+v may not carry the call", c)
+			}
+			if i > 0 && (p.Candidates[i-1].Cost > c.Cost || p.Candidates[i-1].Cost == c.Cost && p.Candidates[i-1].Trunk.Code > c.Trunk.Code) {
+				t.Fatalf("out of order: %s", brief(p))
+			}
+		}
+		for _, k := range p.Skipped {
+			seen[k.Trunk] = true
+		}
+		if len(seen) != len(trunks) || len(p.Candidates)+len(p.Skipped) != len(trunks) {
+			t.Fatalf("%d trunks: %s", len(trunks), brief(p))
+		}
+		if again := snapshot.Plan(noon, kyiv, retail, vat, 0); brief(again) != brief(p) {
+			t.Fatalf("not pure: %s, then %s", brief(p), brief(again))
+		}
+	})
+}
+
+func TestPlanWithout(t *testing.T) {
+	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 1)), deck("T2", cost("380", 2)), deck("T3", cost("380", 3))})
+	p := routing.NewSnapshot(on("T1", "T2", "T3", "T4"), decks).Plan(noon, kyiv, paid(19_000), vat, 1)
+	before := brief(p)
+	gate := routing.NewGate()
+	narrow := p.Candidates[1].Trunk
+	narrow.Channels = 1
+	p.Candidates[1].Trunk = narrow
+	if _, reason := gate.Take(narrow); reason != "" {
+		t.Fatal(reason)
+	}
+	if got, want := brief(p.Without(gate.Full)), "T1 380 0.000003 T3 380 0.000009 | T4 no_rate T2 full"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if brief(p) != before {
+		t.Errorf("the plan itself changed: %s", brief(p))
+	}
+}
+
+// TestPlanJSON holds the contract of `route explain`.
+func TestPlanJSON(t *testing.T) {
+	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 8_000))})
+	p := routing.NewSnapshot(on("T1", "T2"), decks).Plan(noon, kyiv, paid(19_000), vat, 1)
+	got, err := json.Marshal(p)
+	want := `{"number":"+380441234567","at":"2027-06-01T12:00:00Z",` +
+		`"candidates":[{"rank":1,"trunk":"T1","prefix":"380","rate_per_minute":"0.008","cost":"0.024","deck":"T1@1"}],` +
+		`"skipped":[{"trunk":"T2","reason":"no_rate"}]}`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+	empty := routing.NewSnapshot(nil, decks).Plan(noon, kyiv, paid(19_000), vat, 1)
+	for _, p := range []routing.Plan{empty, empty.Without(routing.NewGate().Full)} {
+		var lists map[string]any
+		if got, err = json.Marshal(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(got, &lists); err != nil || !reflect.DeepEqual(lists["candidates"], []any{}) || !reflect.DeepEqual(lists["skipped"], []any{}) {
+			t.Errorf("empty lists are not null: %s", got)
+		}
+	}
+}
+
+func TestTrunkDial(t *testing.T) {
+	for _, c := range []struct {
+		strip  int
+		prefix string
+		want   string
+	}{
+		{0, "", "380441234567"},
+		{0, "+", "+380441234567"},
+		{0, "00", "00380441234567"},
+		{2, "99#0", "99#00441234567"},
+		{15, "9", "9"},
+	} {
+		trunk := routing.Trunk{Strip: c.strip, Prefix: c.prefix}
+		if got := trunk.Dial(kyiv); got != c.want {
+			t.Errorf("strip %d, prefix %q: %s, want %s", c.strip, c.prefix, got, c.want)
+		}
+	}
+}
+
+func BenchmarkPlan(b *testing.B) {
+	var codes []string
+	var decks []tariff.Deck
+	for i := range 10 {
+		codes = append(codes, fmt.Sprintf("T%d", i))
+		decks = append(decks, deck(codes[i], cost("380", money.Amount(8_000+i)), cost("38044", money.Amount(9_000-i))))
+	}
+	s := routing.NewSnapshot(on(codes...), tariff.NewDecks(decks))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Plan(noon, kyiv, paid(19_000), vat, 1)
+	}
+}
