@@ -38,7 +38,7 @@ func sample(t testing.TB) Statement {
 		Opening: 2 * money.Unit,
 		Bookings: []Booking{
 			{id(1), at(2, 9, 0), "topup", "till 14", 10 * money.Unit},
-			{id(2), at(20, 18, 30), "voucher_issue", "", -2 * money.Unit},
+			{id(2), at(20, 18, 30), "voucher-issue", "Voucher of anna", -2 * money.Unit},
 		},
 		Calls: []Call{
 			call(3, 14, "+380441234567", "Ukraine, Kyiv", "alpha", 62, Money{20_900, 8_800, 3_337, 8_763}),
@@ -102,7 +102,7 @@ func TestTextIsAligned(t *testing.T) {
 	for _, want := range []string{
 		"Statement 2027-06", "Anna Arendt (anna)", "Balance at the end of 30 June 2027", "8.8356\n",
 		"14 Jun 10:22  +380441234567", "62 s", "66 s", "0.0209\n", "carrier 0.008800", "VAT 0.003337", "enterprise  0.008763",
-		"enterprise -0.000900", "busy", "0.05 + 0.019", "cut off by a fault of ours", "Top-up: till 14", "Voucher issued",
+		"enterprise -0.000900", "busy", "0.05 + 0.019", "cut off by a fault of ours", "Top-up: till 14", "20 Jun 18:30  Voucher of anna ",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)

@@ -80,8 +80,6 @@ func (d span) days() (from, to string) {
 	return d.from.Format(time.DateOnly), d.to.Format(time.DateOnly)
 }
 
-func (s *Statement) ledgerAccount() string { return "2100:" + s.Account }
-
 func (s *Statement) loadBalances(ctx context.Context, tx *sqlx.Tx, book string, d span) error {
 	from, to := d.days()
 	return tx.QueryRowContext(ctx, `
@@ -89,7 +87,7 @@ func (s *Statement) loadBalances(ctx context.Context, tx *sqlx.Tx, book string, 
 		    COALESCE(-sum(l.amount), 0)::bigint
 		FROM line l JOIN entry e ON e.id = l.entry_id
 		WHERE l.book = $1 AND l.account = $2 AND e.business_date < $4::date`,
-		book, s.ledgerAccount(), from, to).Scan(&s.Opening, &s.Closing)
+		book, billing.CreditAccount(s.Account), from, to).Scan(&s.Opening, &s.Closing)
 }
 
 func (s *Statement) loadBookings(ctx context.Context, tx *sqlx.Tx, book string, d span) error {
@@ -100,7 +98,7 @@ func (s *Statement) loadBookings(ctx context.Context, tx *sqlx.Tx, book string, 
 		WHERE l.book = $1 AND l.account = $2 AND e.business_date >= $3::date AND e.business_date < $4::date
 		    AND NOT EXISTS (SELECT FROM call c WHERE c.account = $5 AND c.entry_id = e.id)
 		GROUP BY e.id
-		ORDER BY e.at, e.id`, book, s.ledgerAccount(), from, to, s.Account)
+		ORDER BY e.at, e.id`, book, billing.CreditAccount(s.Account), from, to, s.Account)
 	for i := range s.Bookings {
 		s.Bookings[i].At = s.Bookings[i].At.In(d.zone)
 	}

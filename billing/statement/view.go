@@ -64,11 +64,11 @@ var outcomes = map[billing.Outcome]string{
 	billing.Lost:        "cut off by a fault of ours",
 }
 
-// The words for kinds of bookings, and for those whose own text says nothing to the holder.
+// The words for kinds of bookings.
 var kinds = map[string]string{
 	"topup":          "Top-up",
-	"voucher_issue":  "Voucher issued",
-	"voucher_redeem": "Voucher redeemed",
+	"voucher-issue":  "Voucher",
+	"voucher-redeem": "Voucher",
 }
 
 func (s Statement) view() view {
@@ -145,10 +145,14 @@ func moment(t time.Time) when {
 
 func number(n string) string { return printable(cmp.Or(n, "none")) }
 
+// what says what a booking was: its own text, after its kind unless that says the same again.
 func what(b Booking) string {
 	kind, text := cmp.Or(kinds[b.Kind], b.Kind), strings.TrimSpace(b.Text)
-	if text == "" || strings.EqualFold(text, kind) {
+	switch {
+	case text == "":
 		return printable(kind)
+	case strings.HasPrefix(text, kind):
+		return printable(text)
 	}
 	return printable(kind + ": " + text)
 }
