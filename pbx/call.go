@@ -1,0 +1,229 @@
+package pbx
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/billing"
+	"telecommune/billing/tariff"
+	"telecommune/internal/e164"
+	"telecommune/routing"
+)
+
+const (
+	patience    = 2 * time.Second   // with the database, while a caller waits (design.md 4)
+	closingTime = 15 * time.Second  // for the records of a call that is over
+	ringTime    = 60 * time.Second  // of one attempt
+	setupTime   = 120 * time.Second // of all attempts of a call
+)
+
+// call is one number to be reached: from the digits to the settlement. It leaves one row.
+type call struct {
+	*accessCall
+	origin billing.Origin
+	to     e164.Number
+	rate   tariff.Row
+
+	hold     billing.Hold // its Seconds are 0 until authorised
+	attempts []routing.Attempt
+	way      routing.Candidate // the one that answered, or was tried last
+	release  func()            // gives the trunk's channel back
+	far      Leg               // from its answer on
+	talked   time.Time         // when the talk was over; zero when the two were never joined
+}
+
+func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
+	c := &call{accessCall: a, to: to, release: func() {}}
+	c.origin = billing.Origin{
+		Call: uuid.Must(uuid.NewV7()), AccessCall: a.id, Provider: a.in.Provider, AccessNumber: a.in.Called,
+		Caller: a.in.Caller, Started: started,
+	}
+	return c
+}
+
+// price finds what the call costs the caller, and the trunks that can carry it for that.
+func (c *call) price() ([]routing.Candidate, error) {
+	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
+	routes, now := c.x.Routes(), time.Now()
+	rate, ok := routes.Decks().Retail(c.caller.Tariff, c.to, now)
+	if !ok {
+		return nil, errNoRate
+	}
+	c.rate = rate
+	seed := binary.BigEndian.Uint64(c.origin.Call[8:])
+	plan := routes.Plan(now, c.to, rate, c.caller.VAT, seed)
+	if len(plan.Candidates) == 0 {
+		c.log.Warn("no way", "number", c.to, "skipped", plan.Skipped)
+		return nil, errNoWay
+	}
+	return plan.Candidates, nil
+}
+
+// authorise sets money aside. It goes on when the caller hangs up meanwhile: then it is known what to release.
+func (c *call) authorise(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	hold, err := c.x.Credit.Authorise(ctx, billing.Request{
+		Origin: c.origin, Account: c.caller.Account, Number: c.to, Rate: c.rate, VAT: c.caller.VAT,
+		CallLimit: c.caller.CallLimit,
+	})
+	if err != nil {
+		return err
+	}
+	c.hold = hold
+	c.x.live.update(c.id, func(l *live) { l.HeldSeconds, l.sign = hold.Seconds, billing.Sign{Call: hold.Call} })
+	return nil
+}
+
+// announce says what a minute costs and for how long the credit lasts. The seconds announced are the seconds held.
+func (c *call) announce(ctx context.Context) error {
+	price := c.voice.Price(c.rate.RatePerMinute, c.rate.ConnectFee, c.rate.Currency)
+	return c.say(ctx, append(price, c.voice.TimeToTalk(c.hold.Seconds)...))
+}
+
+// dial tries the trunks one after the other until the far side answers, or fails in a way that is not the trunk's.
+func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, setupTime, errNoAnswer)
+	defer cancel()
+	reason, notFound := errNoWay, false
+	for _, way := range ways {
+		release, full := c.x.Gate.Take(way.Trunk)
+		if full != "" {
+			c.attempts = append(c.attempts, routing.Attempt{Trunk: way.Trunk.Code, Started: time.Now(), Outcome: string(full)})
+			continue
+		}
+		c.way, c.release = way, release
+		far, err := c.attempt(ctx, way.Trunk)
+		if err == nil {
+			c.far = far
+			return far, nil
+		}
+		release()
+		if c.over(ctx) {
+			return nil, cmp.Or(context.Cause(ctx), ErrEnded)
+		}
+		reason = farReason(err)
+		failure := failureOf(err, notFound)
+		if failure.Verdict().Action == routing.Stop {
+			break
+		}
+		notFound = notFound || failure.NotFound()
+	}
+	return nil, reason
+}
+
+// attempt dials once over one trunk and notes how it went.
+func (c *call) attempt(ctx context.Context, trunk routing.Trunk) (Leg, error) {
+	c.x.live.update(c.id, func(l *live) { l.Trunk, l.State = trunk.Code, Dialling })
+	started := time.Now()
+	var pdd atomic.Int64 // the engine tells of ringing from a goroutine of its own
+	far, err := c.x.Switch.Dial(ctx, c.leg, Target{
+		Trunk: trunk, Number: c.to, CallerID: c.callerID(), RingTimeout: ringTime, Limit: seconds(c.hold.Seconds),
+		Ringing: func() {
+			pdd.Store(int64(time.Since(started)))
+			c.x.live.update(c.id, (*live).rings)
+		},
+	})
+	note := routing.Attempt{Trunk: trunk.Code, Started: started, SIP: 200, Outcome: string(billing.Answered)}
+	if err == nil {
+		pdd.CompareAndSwap(0, int64(time.Since(started)))
+	} else {
+		failure := failureOf(err, false)
+		note.SIP, note.Q850, note.Outcome = failure.SIP, failure.Q850, string(verdictOn(farReason(err)).outcome)
+	}
+	note.PDD = time.Duration(pdd.Load())
+	c.attempts = append(c.attempts, note)
+	return far, err
+}
+
+// callerID is the number that the far side sees: one that is vouched for, unless its owner asked for privacy.
+func (c *call) callerID() e164.Number {
+	if c.in.Withheld || !c.in.Trusted {
+		return ""
+	}
+	return c.in.Caller
+}
+
+// close ends what is left of the call and settles it; nothing that happens to the caller or to us keeps it from that.
+func (c *call) close(ctx context.Context, reason error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
+	defer cancel()
+	c.x.live.update(c.id, func(l *live) { l.idle() }) // no sign of life may count time that was not delivered
+	c.release()
+	if c.far != nil {
+		c.far.Hangup(NormalClearing)
+	}
+	s := c.settlement(verdictOn(reason))
+	var err error
+	if c.hold.Seconds > 0 {
+		err = c.x.Credit.Settle(ctx, s)
+	} else {
+		err = c.x.Credit.Close(ctx, billing.Closing{
+			Origin: c.origin, Account: c.caller.Account, Number: c.to, Ended: s.Ended, Outcome: s.Outcome, SIP: s.SIP,
+			Q850: s.Q850,
+		})
+	}
+	if err == nil && len(c.attempts) > 0 {
+		err = c.x.Attempts(ctx, c.origin.Call, c.attempts)
+	}
+	if err != nil {
+		c.log.Error("record call", "call", c.origin.Call, "error", err)
+	}
+	c.log.Info("call ended", "call", c.origin.Call, "account", c.caller.Account, "number", c.to, "trunk", s.Trunk,
+		"outcome", s.Outcome, "answered", s.Answered, "reason", reason)
+}
+
+// settlement is what has become of the call. Time is delivered from the far side's answer to the first hang-up, by the
+// monotonic clock, and only when the two were joined.
+func (c *call) settlement(why verdict) billing.Settlement {
+	s := billing.Settlement{
+		Call: c.origin.Call, Trunk: c.way.Trunk.Code, Carrier: c.way.Trunk.Carrier, Cost: c.way.Row, Ended: time.Now(),
+		Outcome: why.outcome, SIP: why.cause.SIP, Q850: why.cause.Q850,
+	}
+	if n := len(c.attempts); n > 0 && c.attempts[n-1].SIP+c.attempts[n-1].Q850 > 0 {
+		s.SIP, s.Q850 = c.attempts[n-1].SIP, c.attempts[n-1].Q850
+	}
+	if c.talked.IsZero() {
+		return s
+	}
+	s.AnsweredAt, s.Ended = c.far.AnsweredAt(), c.talked
+	s.SIP, s.Q850 = 200, NormalClearing.Q850
+	for _, leg := range []Leg{c.leg, c.far} {
+		if end, ended := endOf(leg); ended && end.At.Before(s.Ended) {
+			s.Ended, s.SIP, s.Q850 = end.At, end.SIP, end.Q850
+		}
+	}
+	if s.Answered = s.Ended.Sub(s.AnsweredAt); s.Answered > 0 {
+		s.Outcome = billing.Answered
+	}
+	return s
+}
+
+// endOf tells how a leg ended, if it has.
+func endOf(leg Leg) (End, bool) {
+	select {
+	case <-leg.Done():
+		return leg.End(), true
+	default:
+		return End{}, false
+	}
+}
+
+// failureOf is a failed attempt as routing judges it.
+func failureOf(err error, notFoundBefore bool) routing.Failure {
+	f := routing.Failure{NotFoundBefore: notFoundBefore}
+	var d *DialError
+	if errors.As(err, &d) {
+		f.SIP, f.Q850, f.Rang = d.SIP, d.Q850, d.Rang
+	}
+	f.Network = f.SIP == 0 && f.Q850 == 0 && !errors.Is(err, ErrRingTimeout)
+	return f
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -1,0 +1,185 @@
+package pbx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/billing"
+	"telecommune/pbx/prompt"
+	"telecommune/routing"
+)
+
+// Config is what an exchange works with. All but the numbers must be set.
+type Config struct {
+	Switch    Switch
+	Callers   Callers
+	Credit    Credit
+	Signs     func(context.Context, []billing.Sign) error // stores signs of life
+	Routes    func() *routing.Snapshot                    // the newest
+	Gate      *routing.Gate
+	Attempts  func(context.Context, billing.CallID, []routing.Attempt) error // stores the attempts of a closed call
+	Admission func() *Admission                                              // the newest
+	Prompts   *prompt.Library
+	Node      string
+	Log       *slog.Logger
+
+	MaxCalls int           // access calls at once; 0: 2000
+	Drain    time.Duration // how long Run waits at its end for calls in progress; 0: they are hung up at once
+}
+
+const (
+	signEvery   = 5 * time.Second // a call found after a crash is settled up to its last sign of life
+	signAtLeast = time.Second     // between two batches, however many calls are answered
+)
+
+// Exchange lets callers in and leads each through the script.
+type Exchange struct {
+	Config
+	live   *register
+	answer chan struct{} // a call was answered; its sign of life should be stored soon
+}
+
+// New makes an exchange. Run starts it.
+func New(c Config) *Exchange {
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 2000
+	}
+	c.Log = c.Log.With("node", c.Node)
+	return &Exchange{Config: c, live: newRegister(), answer: make(chan struct{}, 1)}
+}
+
+// Run takes calls until ctx ends or the switch fails. Then new ones are refused, those in progress have the drain time
+// to end, and what is left is hung up. It returns when all calls are over and settled.
+func (x *Exchange) Run(ctx context.Context) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	signed := make(chan struct{})
+	go func() {
+		defer close(signed)
+		x.showLife(running)
+	}()
+	switched := make(chan error, 1)
+	go func() { switched <- x.Switch.Run(running, x.handle) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+		x.drain()
+		stop()
+		err = <-switched
+	case err = <-switched:
+		x.drain()
+		stop()
+	}
+	<-signed
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("switch: %w", err)
+	}
+	return nil
+}
+
+// Live lists the callers on the line, oldest first.
+func (x *Exchange) Live() []LiveCall { return x.live.list() }
+
+// Hangup ends a call in progress, or an access call. It is ErrNoCall when there is none with that id.
+func (x *Exchange) Hangup(id uuid.UUID) error {
+	if !x.live.hangup(id, errHungUp) {
+		return fmt.Errorf("hang up %s: %w", id, ErrNoCall)
+	}
+	return nil
+}
+
+// HangupAll refuses new calls and ends all that are in progress. It does not wait for them; Run does.
+func (x *Exchange) HangupAll() {
+	x.live.close(errShutdown)
+	x.live.hangupAll(errShutdown)
+}
+
+// drain ends all calls, first by patience, then by hanging up.
+func (x *Exchange) drain() {
+	empty := x.live.close(errShutdown)
+	select {
+	case <-empty:
+		return
+	case <-time.After(x.Drain):
+	}
+	x.HangupAll()
+	<-empty // each call's end is bounded by closingTime
+}
+
+// handle is an access call, from the switch's hands to the hang-up.
+func (x *Exchange) handle(ctx context.Context, leg Leg) {
+	ctx, hangup := context.WithCancelCause(ctx)
+	defer hangup(nil)
+	in := leg.Inbound()
+	a := &accessCall{x: x, id: uuid.Must(uuid.NewV7()), leg: leg, in: in, started: time.Now()}
+	a.log = x.Log.With("access_call", a.id, "leg", leg.ID(), "provider", in.Provider)
+	a.log.Info("access call", "access_number", in.Called, "caller", in.Caller, "trusted", in.Trusted)
+
+	admitted := x.live.enter(&live{
+		LiveCall: LiveCall{
+			AccessCall: a.id, Provider: in.Provider, AccessNumber: in.Called, Caller: in.Caller, StartedAt: a.started,
+		},
+		hangup: hangup,
+	}, x.MaxCalls)
+	defer x.live.leave(a.id)
+
+	number, known := x.Admission().Numbers[in.Called]
+	a.number, a.voice = number, x.Prompts.Voice(number.Language)
+	switch {
+	case admitted != nil:
+		a.leave(ctx, admitted)
+	case !known:
+		a.leave(ctx, errNoService)
+	default:
+		a.leave(ctx, a.reason(ctx, a.guarded(ctx)))
+	}
+}
+
+// guarded is the script with a net below it: a fault of ours ends this call alone, and is recorded like other ends.
+func (a *accessCall) guarded(ctx context.Context) (err error) {
+	defer func() { err = a.rescue(recover(), err) }()
+	return a.script(ctx)
+}
+
+// showLife stores the signs of life of all calls that hold money: at regular times, and soon after an answer, from when
+// on a call may cost something.
+func (x *Exchange) showLife(ctx context.Context) {
+	regular := time.NewTicker(signEvery)
+	defer regular.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-regular.C:
+		case <-x.answer:
+		}
+		if signs := x.live.signs(time.Now()); len(signs) > 0 {
+			x.store(ctx, signs)
+		}
+		if !sleepUntil(ctx, time.Now().Add(signAtLeast)) {
+			return
+		}
+	}
+}
+
+func (x *Exchange) store(ctx context.Context, signs []billing.Sign) {
+	ctx, cancel := context.WithTimeout(ctx, signEvery)
+	defer cancel()
+	if err := x.Signs(ctx, signs); err != nil && ctx.Err() == nil {
+		x.Log.Warn("store signs of life", "calls", len(signs), "error", err)
+	}
+}
+
+// soon asks for a batch of signs of life.
+func (x *Exchange) soon() {
+	select {
+	case x.answer <- struct{}{}:
+	default: // one is on its way
+	}
+}

@@ -1,0 +1,178 @@
+package pbx
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/billing"
+	"telecommune/internal/e164"
+	"telecommune/routing"
+)
+
+// State is how far a live call has come.
+type State string
+
+const (
+	Asking   State = "asking"   // who calls, and where to
+	Dialling State = "dialling" // from the price to the first ringing
+	Ringing  State = "ringing"
+	Talking  State = "talking"
+)
+
+// LiveCall is a caller on the line.
+type LiveCall struct {
+	ID           uuid.UUID   `json:"id"` // of the call; of the access call while none is made
+	AccessCall   uuid.UUID   `json:"access_call"`
+	Account      string      `json:"account"`
+	Provider     string      `json:"provider"`
+	AccessNumber e164.Number `json:"access_number"`
+	Caller       e164.Number `json:"caller"`
+	Number       e164.Number `json:"number"`
+	Trunk        string      `json:"trunk"`
+	State        State       `json:"state"`
+	StartedAt    time.Time   `json:"started_at"` // of the access call
+	AnsweredAt   *time.Time  `json:"answered_at"`
+	HeldSeconds  int         `json:"held_seconds"`
+}
+
+// live is an access call in the register.
+type live struct {
+	LiveCall
+	sign   billing.Sign // of the call that holds money; its Call is uuid.Nil when none does
+	hangup func(reason error)
+}
+
+// rings notes that the far phone rings. Engines may tell so late.
+func (l *live) rings() {
+	if l.State == Dialling {
+		l.State = Ringing
+	}
+}
+
+// answered notes that the far side is there.
+func (l *live) answered(at time.Time, way routing.Candidate) {
+	l.State, l.AnsweredAt = Talking, &at
+	l.sign.Trunk, l.sign.Carrier, l.sign.Cost, l.sign.AnsweredAt = way.Trunk.Code, way.Trunk.Carrier, way.Row, at
+}
+
+// idle notes that no call is made just now.
+func (l *live) idle() {
+	l.ID, l.Number, l.Trunk, l.State, l.AnsweredAt, l.HeldSeconds = l.AccessCall, "", "", Asking, nil, 0
+	l.sign = billing.Sign{}
+}
+
+// register is the access calls in progress on this node. It is empty again when all their handlers have returned.
+type register struct {
+	mu     sync.Mutex
+	calls  map[uuid.UUID]*live // by access call
+	closed error               // why no more calls are taken
+	empty  chan struct{}       // closed when closed is set and the last call has left
+}
+
+func newRegister() *register {
+	return &register{calls: map[uuid.UUID]*live{}, empty: make(chan struct{})}
+}
+
+// enter adds an access call. It stands in the register also when it is refused, until it leaves: with errFull when
+// there are more than most, or with the reason for which the register was closed.
+func (r *register) enter(l *live, most int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.idle()
+	r.calls[l.AccessCall] = l
+	if r.closed == nil && len(r.calls) > most {
+		return errFull
+	}
+	return r.closed
+}
+
+func (r *register) leave(access uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.calls, access)
+	r.checkEmpty()
+}
+
+// close refuses further calls for a reason. The channel is closed when those in progress have left.
+func (r *register) close(reason error) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = reason
+	r.checkEmpty()
+	return r.empty
+}
+
+func (r *register) checkEmpty() {
+	if r.closed == nil || len(r.calls) > 0 {
+		return
+	}
+	select {
+	case <-r.empty: // a call that came after the last had left was refused, and has left too
+	default:
+		close(r.empty)
+	}
+}
+
+// update changes what is known of an access call.
+func (r *register) update(access uuid.UUID, change func(*live)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.calls[access]; l != nil {
+		change(l)
+	}
+}
+
+// list gives the calls in progress, oldest first.
+func (r *register) list() []LiveCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := make([]LiveCall, 0, len(r.calls))
+	for _, l := range r.calls {
+		calls = append(calls, l.LiveCall)
+	}
+	slices.SortFunc(calls, func(a, b LiveCall) int { return a.StartedAt.Compare(b.StartedAt) })
+	return calls
+}
+
+// signs gives the signs of life of all calls that hold money.
+func (r *register) signs(now time.Time) []billing.Sign {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var signs []billing.Sign
+	for _, l := range r.calls {
+		if l.sign.Call == uuid.Nil {
+			continue
+		}
+		sign := l.sign
+		if !sign.AnsweredAt.IsZero() {
+			sign.Answered = now.Sub(sign.AnsweredAt)
+		}
+		signs = append(signs, sign)
+	}
+	return signs
+}
+
+// hangup ends the call, or the access call, with that id, for a reason.
+func (r *register) hangup(id uuid.UUID, reason error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.calls {
+		if l.ID == id || l.AccessCall == id {
+			l.hangup(reason)
+			return true
+		}
+	}
+	return false
+}
+
+// hangupAll ends all access calls for a reason.
+func (r *register) hangupAll(reason error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.calls {
+		l.hangup(reason)
+	}
+}
