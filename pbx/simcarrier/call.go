@@ -62,7 +62,7 @@ func (p *Phone) invite(ctx context.Context, number string, m *media, ours sessio
 	}
 	req.SetBody(ours.format(1))
 	early := func(res *sip.Response) { p.listen(res, m, ours) }
-	tx, res, err := p.send(ctx, req, early)
+	res, err := p.send(ctx, req, early)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (p *Phone) invite(ctx context.Context, number string, m *media, ours sessio
 		}
 		return nil, e
 	}
-	return p.answered(ctx, tx, req, res, m, ours)
+	return p.answered(ctx, req, res, m, ours)
 }
 
 // listen takes up the media that an answer describes, if it does.
@@ -92,7 +92,7 @@ func (p *Phone) listen(res *sip.Response, m *media, ours session) bool {
 	return ok
 }
 
-func (p *Phone) answered(ctx context.Context, tx sip.ClientTransaction, req *sip.Request, res *sip.Response, m *media, ours session) (*Call, error) {
+func (p *Phone) answered(ctx context.Context, req *sip.Request, res *sip.Response, m *media, ours session) (*Call, error) {
 	d := newDialog(p.e, req.CallID().Value(), p.config.Transport, m)
 	d.local, d.remote, d.target, d.ours = *req.From(), *res.To(), req.Recipient, ours
 	d.cseq, d.version = req.CSeq().SeqNo, 1
@@ -103,14 +103,14 @@ func (p *Phone) answered(ctx context.Context, tx sip.ClientTransaction, req *sip
 	usable := p.listen(res, m, ours)
 	c := &Call{phone: p, d: d, answered: time.Now(), early: early, done: make(chan struct{})}
 	p.e.add(d)
-	acknowledge := func(*sip.Response) { _ = d.ack(req.CSeq().SeqNo) } // a lost ACK makes the 200 come again
-	tx.OnRetransmission(acknowledge)
-	acknowledge(res)
+	if err := d.ack(req.CSeq().SeqNo); err != nil {
+		d.close(err)
+		return nil, err
+	}
 	p.e.handlers.Go(func() {
 		<-d.ctx.Done()
 		c.ended = time.Now()
 		close(c.done)
-		tx.Terminate()
 		if !d.isGone() {
 			d.close(errPeer)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ func Start(ctx context.Context, c CarrierConfig) (*Carrier, error) {
 	}
 	carrier := &Carrier{config: c, changed: make(chan struct{}), live: map[*Record]*media{}}
 	var err error
-	if carrier.e, err = newEndpoint(c.Listen, "simulated carrier", c.Log, carrier.take); err != nil {
+	if carrier.e, err = newEndpoint(c.Listen, c.Log, carrier.take); err != nil {
 		return nil, err
 	}
 	carrier.e.serve()
@@ -111,10 +110,11 @@ func (c *Carrier) update(f func()) {
 	c.changed = make(chan struct{})
 }
 
-func (c *Carrier) record(req *sip.Request) *Record {
+func (c *Carrier) record(x *exchange) *Record {
+	req := x.req
 	r := &Record{
 		CallID: req.CallID().Value(), Number: req.Recipient.User, Caller: req.From().Address.User,
-		Transport: strings.ToLower(req.Transport()), Offer: string(req.Body()), Received: time.Now(),
+		Transport: x.link.transport, Offer: string(req.Body()), Received: time.Now(),
 	}
 	if h := req.GetHeader("Supported"); h != nil {
 		r.Supported = h.Value()
@@ -142,41 +142,35 @@ func (c *Carrier) ended(r *Record, how string, status int) {
 }
 
 // take is given each INVITE that begins a call, and registrations.
-func (c *Carrier) take(req *sip.Request, tx sip.ServerTransaction) {
-	if req.Method == sip.REGISTER {
-		c.register(req, tx)
-		return
-	}
-	b, ok := c.config.Numbers[req.Recipient.User]
+func (c *Carrier) take(x *exchange) {
+	b, ok := c.config.Numbers[x.req.Recipient.User]
 	if !ok {
 		b = c.config.Default
 	}
-	if b.Deaf {
-		if !slices.ContainsFunc(c.Calls(), func(r Record) bool { return r.CallID == req.CallID().Value() }) {
-			c.ended(c.record(req), Vanished, 0) // a repeated INVITE is the same call
-		}
-		return
+	switch {
+	case x.req.Method == sip.REGISTER:
+		c.register(x)
+	case b.Deaf:
+		c.ended(c.record(x), Vanished, 0)
+	case c.authorised(x):
+		in := &incoming{carrier: c, behaviour: b, record: c.record(x), x: x}
+		how := in.live()
+		c.ended(in.record, how, in.status)
 	}
-	if !c.authorised(req, tx) {
-		return
-	}
-	in := &incoming{carrier: c, behaviour: b, record: c.record(req), req: req, tx: tx, cancelled: make(chan struct{})}
-	how := in.live()
-	c.ended(in.record, how, in.status)
 }
 
-func (c *Carrier) register(req *sip.Request, tx sip.ServerTransaction) {
-	if !c.authorised(req, tx) {
+func (c *Carrier) register(x *exchange) {
+	if !c.authorised(x) {
 		return
 	}
 	var headers []sip.Header
 	for _, name := range []string{"Contact", "Expires"} {
-		if h := req.GetHeader(name); h != nil {
+		if h := x.req.GetHeader(name); h != nil {
 			headers = append(headers, sip.HeaderClone(h))
 		}
 	}
-	reply(req, tx, 200, nil, headers...)
 	c.update(func() { c.registrations++ })
+	x.reply(200, nil, headers...)
 }
 
 // Registrations counts the REGISTERs accepted.
@@ -187,7 +181,8 @@ func (c *Carrier) Registrations() int {
 }
 
 // authorised asks for credentials if the carrier has any, and checks them.
-func (c *Carrier) authorised(req *sip.Request, tx sip.ServerTransaction) bool {
+func (c *Carrier) authorised(x *exchange) bool {
+	req := x.req
 	if c.config.User == "" {
 		return true
 	}
@@ -203,9 +198,17 @@ func (c *Carrier) authorised(req *sip.Request, tx sip.ServerTransaction) bool {
 				return true
 			}
 		}
-		reply(req, tx, 403, nil)
+		c.refuse(x, 403)
 		return false
 	}
-	reply(req, tx, 407, nil, sip.NewHeader("Proxy-Authenticate", challenge.String()))
+	c.refuse(x, 407, sip.NewHeader("Proxy-Authenticate", challenge.String()))
 	return false
+}
+
+func (c *Carrier) refuse(x *exchange, status int, headers ...sip.Header) {
+	if x.req.Method == sip.INVITE {
+		x.final(status, headers...)
+	} else {
+		x.reply(status, nil, headers...)
+	}
 }

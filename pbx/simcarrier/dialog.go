@@ -26,7 +26,7 @@ type dialog struct {
 	ctx context.Context
 	end context.CancelCauseFunc
 
-	acked chan struct{} // closed by the first ACK of our 200
+	invite *exchange // that began it, on a carrier's side
 
 	mu        sync.Mutex
 	cseq      uint32
@@ -43,7 +43,7 @@ var (
 )
 
 func newDialog(e *endpoint, callID, transport string, m *media) *dialog {
-	d := &dialog{e: e, callID: callID, transport: strings.ToLower(transport), media: m, acked: make(chan struct{}), cseq: 1}
+	d := &dialog{e: e, callID: callID, transport: strings.ToLower(transport), media: m, cseq: 1}
 	d.ctx, d.end = context.WithCancelCause(context.Background())
 	return d
 }
@@ -58,16 +58,15 @@ func (d *dialog) close(why error) {
 // newRequest makes a request within the dialog (RFC 3261 section 12.2.1.1).
 func (d *dialog) newRequest(method sip.RequestMethod, body []byte, headers ...sip.Header) *sip.Request {
 	req := sip.NewRequest(method, d.target)
-	from, to, id := d.local, d.remote, sip.CallIDHeader(d.callID)
+	from, to, id, forwards := d.local, d.remote, sip.CallIDHeader(d.callID), sip.MaxForwardsHeader(70)
 	d.mu.Lock()
 	d.cseq++
 	cseq := sip.CSeqHeader{SeqNo: d.cseq, MethodName: method}
 	d.mu.Unlock()
-	for _, h := range append([]sip.Header{&from, &to, &id, &cseq, d.e.contact(d.transport)}, headers...) {
+	for _, h := range append([]sip.Header{&from, &to, &id, &cseq, &forwards, d.e.contact(d.transport)}, headers...) {
 		req.AppendHeader(h)
 	}
 	req.SetBody(body)
-	d.e.via(req, d.transport)
 	return req
 }
 
@@ -76,7 +75,7 @@ func (d *dialog) do(ctx context.Context, req *sip.Request) (*sip.Response, error
 	if d.isGone() {
 		return nil, errors.New("disappeared")
 	}
-	res, err := d.e.client.Do(ctx, req)
+	res, err := d.e.transact(ctx, req, d.transport, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Method, err)
 	}
@@ -90,7 +89,7 @@ func (d *dialog) do(ctx context.Context, req *sip.Request) (*sip.Response, error
 func (d *dialog) ack(cseq uint32) error {
 	req := d.newRequest(sip.ACK, nil)
 	req.CSeq().SeqNo = cseq
-	return d.e.client.WriteRequest(req)
+	return d.e.send(req, d.transport)
 }
 
 // hangup sends BYE, waits at most for the answer, and ends the dialog. A second call does nothing.
@@ -121,16 +120,6 @@ func (d *dialog) reoffer(ctx context.Context, direction string) (session, error)
 	return parseSDP(res.Body())
 }
 
-func (d *dialog) ackCame() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	select {
-	case <-d.acked:
-	default:
-		close(d.acked)
-	}
-}
-
 // vanish makes our end dead: no SIP, no RTP. The dialog stays known, so that requests to it go unanswered.
 func (d *dialog) vanish() {
 	d.mu.Lock()
@@ -157,13 +146,8 @@ func (d *dialog) isGone() bool {
 var infoSignal = regexp.MustCompile(`(?i)signal\s*=\s*([0-9*#A-D])`)
 
 // request serves a request within the dialog.
-func (d *dialog) request(req *sip.Request, tx sip.ServerTransaction) {
-	if d.isGone() {
-		return
-	}
-	switch req.Method {
-	case sip.ACK:
-		d.ackCame()
+func (d *dialog) request(x *exchange) {
+	switch req := x.req; req.Method {
 	case sip.BYE:
 		d.mu.Lock()
 		d.byPeer = d.ctx.Err() == nil
@@ -172,23 +156,24 @@ func (d *dialog) request(req *sip.Request, tx sip.ServerTransaction) {
 		}
 		d.mu.Unlock()
 		d.end(errPeer)
-		reply(req, tx, 200, nil)
+		x.reply(200, nil)
 	case sip.INFO:
 		if m := infoSignal.FindSubmatch(req.Body()); m != nil {
 			d.media.addDigit(m[1][0])
 		}
-		reply(req, tx, 200, nil)
+		x.reply(200, nil)
 	case sip.UPDATE, sip.INVITE:
-		d.redescribe(req, tx)
+		d.redescribe(x)
 	case sip.OPTIONS:
-		reply(req, tx, 200, nil)
+		x.reply(200, nil)
 	default:
-		reply(req, tx, 405, nil)
+		x.reply(405, nil)
 	}
 }
 
 // redescribe answers a re-INVITE or UPDATE: a new description of the other side, or a refresh of the session.
-func (d *dialog) redescribe(req *sip.Request, tx sip.ServerTransaction) {
+func (d *dialog) redescribe(x *exchange) {
+	req := x.req
 	headers := []sip.Header{d.e.contact(d.transport)}
 	if h := req.GetHeader("Session-Expires"); h != nil {
 		d.mu.Lock()
@@ -201,7 +186,7 @@ func (d *dialog) redescribe(req *sip.Request, tx sip.ServerTransaction) {
 		theirs, err := parseSDP(req.Body())
 		codec, ok := firstCommon(theirs.codecs, d.ours.codecs)
 		if err != nil || !ok {
-			reply(req, tx, 488, nil)
+			x.reply(488, nil)
 			return
 		}
 		d.media.talk(theirs, codec, d.ours.event)
@@ -209,7 +194,7 @@ func (d *dialog) redescribe(req *sip.Request, tx sip.ServerTransaction) {
 	} else if req.Method == sip.INVITE { // an offer is asked for
 		body = d.describe("sendrecv")
 	}
-	reply(req, tx, 200, body, headers...)
+	x.reply(200, body, headers...)
 }
 
 func (d *dialog) hungUpByPeer() bool {

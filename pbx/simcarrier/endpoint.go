@@ -7,37 +7,52 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
 
-// endpoint is a SIP user agent on one port, UDP and TCP, with its dialogs by Call-ID.
+// SIP's timers (RFC 3261 section 17.1.1.1).
+const (
+	t1      = 500 * time.Millisecond
+	t2      = 4 * time.Second
+	timeout = 64 * t1
+)
+
+// endpoint is a SIP user agent on one port, UDP and TCP: its sockets, its transactions and its dialogs by Call-ID.
+// Messages are read and written by sipgo's parser, and nothing else is taken from it: its transactions go on by
+// themselves for half a minute, and a simulated end has to be gone when it is closed.
 type endpoint struct {
-	addr   netip.AddrPort
-	ua     *sipgo.UserAgent
-	client *sipgo.Client
-	server *sipgo.Server
-	udp    net.PacketConn
-	tcp    net.Listener
-	take   func(*sip.Request, sip.ServerTransaction) // INVITE outside a dialog, and REGISTER
-	ctx    context.Context                           // ends when closing
-	stop   context.CancelFunc
+	addr netip.AddrPort
+	log  *slog.Logger
+	take func(*exchange) // INVITE outside a dialog, and REGISTER; in a goroutine of its own
+	udp  net.PacketConn
+	tcp  net.Listener
+	ctx  context.Context // ends when closing begins
+	stop context.CancelFunc
 
+	handlers sync.WaitGroup // calls of take and whatever else uses the sockets
 	readers  sync.WaitGroup
-	handlers sync.WaitGroup
-	shut     atomic.Bool
 
-	mu      sync.Mutex
-	closed  bool
-	dialogs map[string]*dialog
+	mu        sync.Mutex
+	closed    bool
+	dialogs   map[string]*dialog
+	exchanges map[string]*exchange            // requests received, by branch
+	waiting   map[string]chan<- *sip.Response // requests sent, by branch and method
+	streams   map[string]net.Conn             // TCP, by the other side's address
+}
+
+// link is the way a message came, and its answers take.
+type link struct {
+	transport string // udp or tcp
+	addr      net.Addr
+	stream    net.Conn // TCP
 }
 
 // newEndpoint binds addr. With port 0 it takes one that is free for both transports. Nothing is served before serve.
-func newEndpoint(addr, name string, log *slog.Logger, take func(*sip.Request, sip.ServerTransaction)) (*endpoint, error) {
+func newEndpoint(addr string, log *slog.Logger, take func(*exchange)) (*endpoint, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -45,39 +60,13 @@ func newEndpoint(addr, name string, log *slog.Logger, take func(*sip.Request, si
 	if err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", addr, err)
 	}
-	e := &endpoint{udp: udp, tcp: tcp, take: take, dialogs: map[string]*dialog{}}
+	e := &endpoint{
+		addr: tcp.Addr().(*net.TCPAddr).AddrPort(), log: log, take: take, udp: udp, tcp: tcp,
+		dialogs: map[string]*dialog{}, exchanges: map[string]*exchange{},
+		waiting: map[string]chan<- *sip.Response{}, streams: map[string]net.Conn{},
+	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
-	e.addr = tcp.Addr().(*net.TCPAddr).AddrPort()
-	e.ua, err = sipgo.NewUA(sipgo.WithUserAgent(name), sipgo.WithUserAgentHostname(e.addr.Addr().String()),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log), sip.WithTransportLayerReadFilter(e.filter)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log)))
-	if err == nil {
-		e.client, err = sipgo.NewClient(e.ua, sipgo.WithClientLogger(log),
-			sipgo.WithClientHostname(e.addr.Addr().String()), sipgo.WithClientPort(int(e.addr.Port())))
-	}
-	if err == nil {
-		e.server, err = sipgo.NewServer(e.ua, sipgo.WithServerLogger(log))
-	}
-	if err != nil {
-		return nil, errors.Join(err, udp.Close(), tcp.Close())
-	}
-	for _, method := range []sip.RequestMethod{sip.INVITE, sip.ACK, sip.BYE, sip.CANCEL, sip.INFO, sip.UPDATE, sip.OPTIONS, sip.REGISTER} {
-		e.server.OnRequest(method, e.request)
-	}
 	return e, nil
-}
-
-// serve begins to take requests. Our own leave by the listening socket, which the stack knows only when its reader has
-// begun: that is waited for.
-func (e *endpoint) serve() {
-	e.readers.Go(func() { _ = e.server.ServeUDP(e.udp) })
-	e.readers.Go(func() { _ = e.server.ServeTCP(e.tcp) })
-	for {
-		if _, err := e.ua.TransportLayer().GetConnection("udp", e.addr.String()); err == nil {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func bind(addr string) (net.PacketConn, net.Listener, error) {
@@ -99,6 +88,12 @@ func bind(addr string) (net.PacketConn, net.Listener, error) {
 	return nil, nil, err
 }
 
+// serve begins to take messages.
+func (e *endpoint) serve() {
+	e.readers.Go(e.readUDP)
+	e.readers.Go(e.acceptTCP)
+}
+
 // close hangs up what is left, and returns when no goroutine and no port is.
 func (e *endpoint) close() {
 	e.mu.Lock()
@@ -118,25 +113,18 @@ func (e *endpoint) close() {
 		hangups.Go(func() { d.hangup(time.Second, "") })
 	}
 	hangups.Wait()
-	// The stack opens a socket of its own for an answer when it finds ours gone, and forgets it: so nothing is let in any
-	// more before ours are closed, and what the stack still holds goes last.
-	e.shut.Store(true)
 	e.handlers.Wait()
 	e.udp.Close()
 	e.tcp.Close()
-	e.readers.Wait()
-	e.ua.Close()
-}
-
-// filter lets in what comes until the endpoint shuts.
-func (e *endpoint) filter(_ sip.TransportReadProps, data []byte) ([]byte, error) {
-	if e.shut.Load() {
-		return nil, nil
+	e.mu.Lock()
+	for _, s := range e.streams {
+		s.Close()
 	}
-	return data, nil
+	e.mu.Unlock()
+	e.readers.Wait()
 }
 
-// enter counts a handler in, unless the endpoint is closed.
+// enter counts a user of the sockets in, unless the endpoint is closing.
 func (e *endpoint) enter() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -145,6 +133,117 @@ func (e *endpoint) enter() bool {
 	}
 	e.handlers.Add(1)
 	return true
+}
+
+func (e *endpoint) readUDP() {
+	parser, buf := sip.NewParser(), make([]byte, 65535)
+	for {
+		n, from, err := e.udp.ReadFrom(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // an ICMP error of a peer that is gone
+			continue
+		}
+		msg, err := parser.ParseSIP(buf[:n])
+		if err != nil {
+			e.log.Warn("not a SIP message", "from", from, "error", err)
+			continue
+		}
+		e.receive(msg, link{transport: "udp", addr: from})
+	}
+}
+
+func (e *endpoint) acceptTCP() {
+	for {
+		s, err := e.tcp.Accept()
+		if err != nil {
+			return
+		}
+		e.addStream(s)
+	}
+}
+
+// addStream reads a TCP connection until it ends.
+func (e *endpoint) addStream(s net.Conn) {
+	addr := s.RemoteAddr().String()
+	e.mu.Lock()
+	e.streams[addr] = s
+	e.mu.Unlock()
+	e.readers.Go(func() {
+		parser, buf := sip.NewParser().NewSIPStream(), make([]byte, 65535)
+		for {
+			n, err := s.Read(buf)
+			if err != nil {
+				break
+			}
+			err = parser.ParseSIPStream(buf[:n], func(msg sip.Message) {
+				e.receive(msg, link{transport: "tcp", addr: s.RemoteAddr(), stream: s})
+			})
+			if err != nil && !errors.Is(err, sip.ErrParseSipPartial) {
+				e.log.Warn("not a SIP message", "from", addr, "error", err)
+				break
+			}
+		}
+		s.Close()
+		e.mu.Lock()
+		delete(e.streams, addr)
+		e.mu.Unlock()
+	})
+}
+
+// write sends a message over a link.
+func (e *endpoint) write(msg sip.Message, l link) error {
+	e.log.Debug("SIP out", "to", l.addr, "message", msg.String())
+	var err error
+	if l.stream != nil {
+		_, err = l.stream.Write([]byte(msg.String()))
+	} else {
+		_, err = e.udp.WriteTo([]byte(msg.String()), l.addr)
+	}
+	return err
+}
+
+// linkTo finds or makes the way to a host:port.
+func (e *endpoint) linkTo(ctx context.Context, transport, addr string) (link, error) {
+	if transport == "udp" {
+		to, err := net.ResolveUDPAddr("udp", addr)
+		return link{transport: transport, addr: to}, err
+	}
+	e.mu.Lock()
+	s, ok := e.streams[addr]
+	e.mu.Unlock()
+	if !ok {
+		var err error
+		if s, err = new(net.Dialer).DialContext(ctx, "tcp", addr); err != nil {
+			return link{}, err
+		}
+		e.addStream(s)
+	}
+	return link{transport: transport, addr: s.RemoteAddr(), stream: s}, nil
+}
+
+func (e *endpoint) receive(msg sip.Message, l link) {
+	e.log.Debug("SIP in", "from", l.addr, "message", msg.String())
+	if msg.Via() == nil || msg.CSeq() == nil || msg.CallID() == nil || msg.From() == nil || msg.To() == nil {
+		return
+	}
+	switch m := msg.(type) {
+	case *sip.Response:
+		e.response(m)
+	case *sip.Request:
+		m.SetSource(l.addr.String())
+		e.request(m, l)
+	}
+}
+
+// contact is the address for requests within our dialogs.
+func (e *endpoint) contact(transport string) *sip.ContactHeader {
+	uri := sip.Uri{Scheme: "sip", User: "sim", Host: e.addr.Addr().String(), Port: int(e.addr.Port())}
+	if transport == "tcp" {
+		uri.UriParams.Add("transport", "tcp")
+	}
+	return &sip.ContactHeader{Address: uri}
 }
 
 func (e *endpoint) add(d *dialog) {
@@ -159,87 +258,14 @@ func (e *endpoint) remove(d *dialog) {
 	delete(e.dialogs, d.callID)
 }
 
-func (e *endpoint) find(req *sip.Request) *dialog {
-	if req.CallID() == nil || req.To() == nil || !req.To().Params.Has("tag") {
-		return nil
-	}
+func (e *endpoint) dialog(msg sip.Message) *dialog {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.dialogs[req.CallID().Value()]
+	return e.dialogs[msg.CallID().Value()]
 }
 
-// request serves what comes in.
-func (e *endpoint) request(req *sip.Request, tx sip.ServerTransaction) {
-	d := e.find(req)
-	if d != nil && req.Method == sip.BYE {
-		d.request(req, tx) // also while closing: the other side may hang up first
-		return
-	}
-	if !e.enter() {
-		return
-	}
-	defer e.handlers.Done()
-	switch {
-	case d != nil:
-		d.request(req, tx)
-	case req.Method == sip.REGISTER || req.Method == sip.INVITE && !req.To().Params.Has("tag"):
-		e.take(req, tx)
-	case req.Method == sip.ACK:
-	case req.Method == sip.OPTIONS:
-		reply(req, tx, 200, nil)
-	default:
-		reply(req, tx, 481, nil)
-	}
-}
-
-// contact is the address for requests within our dialogs.
-func (e *endpoint) contact(transport string) *sip.ContactHeader {
-	uri := sip.Uri{Scheme: "sip", User: "sim", Host: e.addr.Addr().String(), Port: int(e.addr.Port())}
-	if transport == "tcp" {
-		uri.UriParams.Add("transport", "tcp")
-	}
-	return &sip.ContactHeader{Address: uri}
-}
-
-// via makes req leave by our own port, where UDP answers are awaited; TCP takes the connection that is there.
-func (e *endpoint) via(req *sip.Request, transport string) {
-	req.SetTransport(transport)
-	if transport == "udp" {
-		req.Laddr = sip.Addr{IP: net.IP(e.addr.Addr().AsSlice()), Port: int(e.addr.Port())}
-	}
-}
-
-var reasons = map[int]string{
-	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 400: "Bad Request", 401: "Unauthorized",
-	403: "Forbidden", 404: "Not Found", 407: "Proxy Authentication Required", 408: "Request Timeout",
-	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 486: "Busy Here", 487: "Request Terminated",
-	488: "Not Acceptable Here", 500: "Server Internal Error", 503: "Service Unavailable", 603: "Decline",
-}
-
-// reply answers a request; a failure to send is the other side's to notice.
-func reply(req *sip.Request, tx sip.ServerTransaction, status int, body []byte, headers ...sip.Header) {
-	reason := reasons[status]
-	if reason == "" {
-		reason = "Simulated"
-	}
-	res := sip.NewResponseFromRequest(req, status, reason, body)
-	for _, h := range headers {
-		res.AppendHeader(h)
-	}
-	if body != nil {
-		res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	}
-	_ = tx.Respond(res)
-}
-
-// wait waits for d or the end of ctx and tells whether it was d.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// branch names a transaction (RFC 3261 section 17.2.3).
+func branch(msg sip.Message) string {
+	b, _ := msg.Via().Params.Get("branch")
+	return b + " " + msg.Via().Host + " " + strings.ToUpper(msg.Via().Transport)
 }

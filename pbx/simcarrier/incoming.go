@@ -14,20 +14,15 @@ type incoming struct {
 	carrier   *Carrier
 	behaviour Behaviour
 	record    *Record
-	req       *sip.Request
-	tx        sip.ServerTransaction
-	cancelled chan struct{}
+	x         *exchange
 	d         *dialog
 	status    int // final answer given
 }
 
 // live leads the call from its INVITE to its end and tells how that came.
 func (in *incoming) live() string {
-	in.req = in.req.Clone() // the stack still reads its own for 100 Trying
-	in.req.To().Params.Add("tag", uuid.NewString())
-	if !in.tx.OnCancel(func(*sip.Request) { close(in.cancelled) }) {
-		return in.refuse(487)
-	}
+	in.x.reply(100, nil)
+	in.x.req.To().Params.Add("tag", uuid.NewString())
 	if err := in.open(); err != nil {
 		return in.refuse(488)
 	}
@@ -50,7 +45,7 @@ func (in *incoming) live() string {
 
 // open makes our end of the media fit the offer.
 func (in *incoming) open() error {
-	theirs, err := parseSDP(in.req.Body())
+	theirs, err := parseSDP(in.x.req.Body())
 	if err != nil {
 		return err
 	}
@@ -67,13 +62,13 @@ func (in *incoming) open() error {
 		return err
 	}
 	m.talk(theirs, codec, theirs.event)
-	d := newDialog(e, in.req.CallID().Value(), in.req.Transport(), m)
-	d.local, d.remote = in.req.To().AsFrom(), in.req.From().AsTo()
-	if c := in.req.Contact(); c != nil {
+	d := newDialog(e, in.x.req.CallID().Value(), in.x.link.transport, m)
+	d.local, d.remote = in.x.req.To().AsFrom(), in.x.req.From().AsTo()
+	if c := in.x.req.Contact(); c != nil {
 		d.target = c.Address
 	}
 	d.ours = session{addr: m.addr(), codecs: []Codec{codec}, event: theirs.event, direction: mirrored(theirs.direction)}
-	in.d = d
+	d.invite, in.d = in.x, d
 	in.carrier.update(func() { in.carrier.live[in.record] = m })
 	return nil
 }
@@ -87,9 +82,9 @@ func (in *incoming) ring() string {
 	for range max(b.Rings, 1) {
 		if b.Early {
 			in.d.media.setSound(RingTone)
-			reply(in.req, in.tx, 183, in.d.ours.format(1), in.d.e.contact(in.d.transport))
+			in.x.reply(183, in.d.ours.format(1), in.d.e.contact(in.d.transport))
 		} else {
-			reply(in.req, in.tx, 180, nil, in.d.e.contact(in.d.transport))
+			in.x.reply(180, nil, in.d.e.contact(in.d.transport))
 		}
 		if how := in.pause(b.Ring / time.Duration(max(b.Rings, 1))); how != "" {
 			return how
@@ -108,9 +103,8 @@ func (in *incoming) pause(d time.Duration) string {
 	select {
 	case <-t.C:
 		return ""
-	case <-in.cancelled:
-		in.status = 487
-		in.awaitACK()
+	case <-in.x.cancelled:
+		in.refuse(487)
 		return Cancelled
 	case <-in.carrier.e.ctx.Done():
 		return in.refuse(480)
@@ -119,8 +113,7 @@ func (in *incoming) pause(d time.Duration) string {
 
 func (in *incoming) refuse(status int) string {
 	in.status = status
-	reply(in.req, in.tx, status, nil, in.reason()...)
-	in.awaitACK()
+	in.x.final(status, in.reason()...)
 	return Refused
 }
 
@@ -131,15 +124,7 @@ func (in *incoming) reason() []sip.Header {
 	return []sip.Header{sip.NewHeader("Reason", in.behaviour.Reason)}
 }
 
-func (in *incoming) awaitACK() {
-	select {
-	case <-in.tx.Acks():
-	case <-in.tx.Done():
-	case <-in.carrier.e.ctx.Done():
-	}
-}
-
-// answer sends 200 until it is acknowledged (RFC 3261 section 13.3.1.4).
+// answer sends 200. Without an ACK the call is over.
 func (in *incoming) answer() bool {
 	d, b := in.d, in.behaviour
 	d.e.add(d)
@@ -153,23 +138,13 @@ func (in *incoming) answer() bool {
 	}
 	in.status = 200
 	in.carrier.update(func() { in.record.Answered, in.record.Status = time.Now(), 200 })
-	giveUp := time.After(64 * sip.T1)
-	for again := sip.T1; ; again = min(2*again, sip.T2) {
-		reply(in.req, in.tx, 200, d.describe(d.ours.direction), headers...)
-		d.media.setSound(b.Sound)
-		select {
-		case <-d.acked: // by an ACK with a branch of its own
-			return true
-		case <-in.tx.Acks(): // or with the INVITE's, as some send it
-			return true
-		case <-d.ctx.Done(): // BYE overtook the ACK
-			return true
-		case <-time.After(again):
-		case <-giveUp:
-			d.hangup(time.Second, "")
-			return false
-		}
+	in.x.reply(200, d.describe(d.ours.direction), headers...)
+	d.media.setSound(b.Sound)
+	if !in.x.acknowledge(d.ctx) {
+		d.hangup(time.Second, "")
+		return false
 	}
+	return true
 }
 
 // talk is the answered call, by the clock of the behaviour.

@@ -2,7 +2,6 @@ package simcarrier
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/uuid"
 )
@@ -67,8 +65,7 @@ func NewPhone(ctx context.Context, c PhoneConfig) (*Phone, error) {
 	if c.Transport == "" {
 		c.Transport = "udp"
 	}
-	refuse := func(req *sip.Request, tx sip.ServerTransaction) { reply(req, tx, 480, nil) }
-	e, err := newEndpoint(c.Listen, "simulated phone", c.Log, refuse)
+	e, err := newEndpoint(c.Listen, c.Log, func(x *exchange) { x.final(480) })
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +91,10 @@ func (p *Phone) Register(ctx context.Context, expires time.Duration) error {
 	}
 	req.Recipient.User = ""
 	req.AppendHeader(sip.NewHeader("Expires", strconv.Itoa(int(expires.Seconds()))))
-	tx, res, err := p.send(ctx, req, nil)
+	res, err := p.send(ctx, req, nil)
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
-	tx.Terminate()
 	if !res.IsSuccess() {
 		return &CallError{Status: res.StatusCode, Text: res.Reason}
 	}
@@ -125,77 +121,22 @@ func (p *Phone) newRequest(method sip.RequestMethod, user string) (*sip.Request,
 		from.Address = sip.Uri{Scheme: "sip", User: user, Host: host}
 	}
 	from.Params.Add("tag", uuid.NewString())
-	id, cseq := sip.CallIDHeader(uuid.NewString()), sip.CSeqHeader{SeqNo: 1, MethodName: method}
-	for _, h := range []sip.Header{&from, &sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: user, Host: host}}, &id, &cseq, p.e.contact(p.config.Transport)} {
+	id, cseq, forwards := sip.CallIDHeader(uuid.NewString()), sip.CSeqHeader{SeqNo: 1, MethodName: method}, sip.MaxForwardsHeader(70)
+	for _, h := range []sip.Header{&from, &sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: user, Host: host}}, &id, &cseq, &forwards, p.e.contact(p.config.Transport)} {
 		req.AppendHeader(h)
 	}
 	req.SetBody(nil)
-	p.e.via(req, p.config.Transport)
 	return req, nil
 }
 
-// send sends req, with credentials when the server asks for them, and waits for the final answer. Provisional answers
-// go to heed. When ctx ends first, an INVITE that got one is cancelled (RFC 3261 section 9.1).
-func (p *Phone) send(ctx context.Context, req *sip.Request, heed func(*sip.Response)) (sip.ClientTransaction, *sip.Response, error) {
-	tx, err := p.e.client.TransactionRequest(ctx, req)
-	if err != nil {
-		return nil, nil, err
+// send sends req and waits for the final answer; when credentials are asked for it sends them, once.
+func (p *Phone) send(ctx context.Context, req *sip.Request, heed func(*sip.Response)) (*sip.Response, error) {
+	res, err := p.e.transact(ctx, req, p.config.Transport, heed)
+	if err != nil || p.config.User == "" || res.StatusCode != 401 && res.StatusCode != 407 {
+		return res, err
 	}
-	giveUp, rang, asked := ctx.Done(), false, false
-	for {
-		select {
-		case res := <-tx.Responses():
-			switch {
-			case res.IsProvisional():
-				if rang = true; giveUp == nil {
-					p.cancel(req)
-				} else if heed != nil {
-					heed(res)
-				}
-			case (res.StatusCode == 401 || res.StatusCode == 407) && p.config.User != "" && !asked && ctx.Err() == nil:
-				asked, rang = true, false
-				tx.Terminate()
-				auth := sipgo.DigestAuth{Username: p.config.User, Password: p.config.Password}
-				if tx, err = p.e.client.TransactionDigestAuth(ctx, req, res, auth); err != nil {
-					return nil, nil, err
-				}
-			default:
-				return tx, res, nil
-			}
-		case <-tx.Done():
-			if err := tx.Err(); err != nil {
-				return nil, nil, err
-			}
-			return nil, nil, errors.New("no answer came")
-		case <-p.e.ctx.Done():
-			tx.Terminate()
-			return nil, nil, net.ErrClosed
-		case <-giveUp:
-			giveUp = nil // the final answer, 487 as a rule, is awaited all the same
-			if req.Method != sip.INVITE {
-				tx.Terminate()
-				return nil, nil, ctx.Err()
-			}
-			if rang {
-				p.cancel(req)
-			}
-		}
+	if err := authorise(req, res, p.config.User, p.config.Password); err != nil {
+		return nil, err
 	}
-}
-
-func (p *Phone) cancel(invite *sip.Request) {
-	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
-	cseq := sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL}
-	forwards := sip.MaxForwardsHeader(70)
-	for _, h := range []sip.Header{invite.Via().Clone(), invite.From(), invite.To(), invite.CallID(), &cseq, &forwards} {
-		req.AppendHeader(sip.HeaderClone(h))
-	}
-	req.SetBody(nil)
-	p.e.via(req, p.config.Transport)
-	p.e.handlers.Go(func() {
-		ctx, cancel := context.WithTimeout(p.e.ctx, 5*time.Second)
-		defer cancel()
-		asItIs := func(*sipgo.Client, *sip.Request) error { return nil }
-		_, _ = p.e.client.Do(ctx, req, asItIs) // the INVITE's own final answer tells how it went
-	})
+	return p.e.transact(ctx, req, p.config.Transport, heed)
 }
