@@ -1,0 +1,206 @@
+package sipua
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/icholy/digest"
+
+	"telecommune/pbx"
+)
+
+const (
+	realm      = "telecommune"
+	nonceLife  = 5 * time.Minute
+	maxNonces  = 10000
+	nonceBytes = 8 + 8 // time, random
+)
+
+// nonces makes and checks nonces (RFC 7616 section 5.4). One that was only handed out costs no memory: it is its own
+// proof. Of one that was used, the count is kept for as long as it lives, so that nothing recorded can be sent again.
+type nonces struct {
+	key [32]byte
+
+	mu   sync.Mutex
+	used map[string]use
+}
+
+type use struct {
+	count int
+	until time.Time
+}
+
+func newNonces() *nonces {
+	n := &nonces{used: map[string]use{}}
+	_, _ = rand.Read(n.key[:]) // never fails
+	return n
+}
+
+func (n *nonces) make(now time.Time) string {
+	b := make([]byte, nonceBytes, nonceBytes+sha256.Size)
+	binary.BigEndian.PutUint64(b, uint64(now.Unix()))
+	_, _ = rand.Read(b[8:])
+	return base64.RawURLEncoding.EncodeToString(append(b, n.proof(b)...))
+}
+
+func (n *nonces) proof(b []byte) []byte {
+	h := hmac.New(sha256.New, n.key[:])
+	h.Write(b)
+	return h.Sum(nil)
+}
+
+// fresh tells whether a nonce is ours and not too old.
+func (n *nonces) fresh(nonce string, now time.Time) bool {
+	b, err := base64.RawURLEncoding.DecodeString(nonce)
+	if err != nil || len(b) != nonceBytes+sha256.Size || !hmac.Equal(b[nonceBytes:], n.proof(b[:nonceBytes])) {
+		return false
+	}
+	made := time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
+	return now.Sub(made) < nonceLife
+}
+
+// count takes the nonce count of an answer that was right; false for one that was there already.
+func (n *nonces) count(nonce string, nc int, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.used) >= maxNonces {
+		for k, u := range n.used {
+			if now.After(u.until) {
+				delete(n.used, k)
+			}
+		}
+	}
+	u, known := n.used[nonce]
+	if nc <= u.count || !known && len(n.used) >= maxNonces {
+		return false
+	}
+	n.used[nonce] = use{nc, now.Add(nonceLife)}
+	return true
+}
+
+// admit finds who sent a request: by source address, else by digest (RFC 3261 section 22). When it is false the request
+// is answered.
+func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider, bool) {
+	admission := e.Admission()
+	if p, ok := admission.ByAddress(sourceAddr(req.Source())); ok {
+		return p, true
+	}
+	users := false
+	for _, p := range admission.Providers {
+		users = users || p.User != ""
+	}
+	if !users {
+		e.refuseStranger(req, tx)
+		return pbx.Provider{}, false
+	}
+	p, verdict := e.authenticate(req, admission)
+	switch verdict {
+	case right:
+		return p, true
+	case wrong:
+		e.refuseStranger(req, tx)
+	case missing, stale:
+		challenge := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, realm, e.nonces.make(time.Now()))
+		if verdict == stale {
+			challenge += ", stale=true"
+		}
+		e.respond(req, tx, 401, sip.NewHeader("WWW-Authenticate", challenge))
+	}
+	return pbx.Provider{}, false
+}
+
+func (e *Engine) refuseStranger(req *sip.Request, tx sip.ServerTransaction) {
+	e.Log.Debug("refused", "method", req.Method, "source", req.Source())
+	e.respond(req, tx, 403)
+}
+
+type verdict int
+
+const (
+	missing verdict = iota // no credentials
+	right
+	wrong
+	stale // a nonce too old or used up
+)
+
+// authenticate checks credentials: MD5 with qop=auth, which every phone has and which alone counts its uses.
+func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.Provider, verdict) {
+	h := req.GetHeader("Authorization")
+	if h == nil {
+		return pbx.Provider{}, missing
+	}
+	c, err := digest.ParseCredentials(h.Value())
+	if err != nil || c.QOP != "auth" || c.Realm != realm || c.Nc <= 0 {
+		return pbx.Provider{}, wrong
+	}
+	now := time.Now()
+	if !e.nonces.fresh(c.Nonce, now) {
+		return pbx.Provider{}, stale
+	}
+	p, known := admission.ByUser(c.Username)
+	expected, err := digest.Digest(
+		&digest.Challenge{Realm: realm, Nonce: c.Nonce, Algorithm: "MD5", QOP: []string{"auth"}},
+		digest.Options{
+			Method: req.Method.String(), URI: c.URI, Count: c.Nc, Cnonce: c.Cnonce, Username: c.Username, Password: p.Password,
+		},
+	)
+	if err != nil || !known || p.Password == "" ||
+		subtle.ConstantTimeCompare([]byte(expected.Response), []byte(c.Response)) != 1 {
+		return pbx.Provider{}, wrong
+	}
+	if !e.nonces.count(c.Nonce, c.Nc, now) {
+		return pbx.Provider{}, stale
+	}
+	return p, right
+}
+
+// known tells whether a request comes from an address that we deal with: a provider or a trunk.
+func (e *Engine) known(req *sip.Request) bool {
+	src := sourceAddr(req.Source())
+	if _, ok := e.Admission().ByAddress(src); ok {
+		return true
+	}
+	for _, t := range e.Trunks() {
+		if host, _, err := net.SplitHostPort(t.Address); err == nil {
+			if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == src {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// onRegister takes the registration of a softphone. Nobody is called at it, so nothing is stored: the phone is only told
+// that it may call.
+func (e *Engine) onRegister(req *sip.Request, tx sip.ServerTransaction) {
+	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+		e.respond(req, tx, 400)
+		return
+	}
+	if _, ok := e.admit(req, tx); !ok {
+		return
+	}
+	var bound []sip.Header
+	for _, h := range req.GetHeaders("Contact") {
+		c, ok := h.(*sip.ContactHeader)
+		if !ok || c.Address.Wildcard {
+			continue
+		}
+		if expires := registerExpires(req, c); expires > 0 {
+			c = c.Clone()
+			c.Params.Add("expires", seconds(expires))
+			bound = append(bound, c)
+		}
+	}
+	e.respond(req, tx, 200, append(bound, sip.NewHeader("Date", time.Now().UTC().Format(dateFormat)))...)
+}

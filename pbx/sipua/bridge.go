@@ -1,0 +1,89 @@
+package sipua
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"telecommune/pbx"
+)
+
+// bridge is two legs joined. It implements pbx.Bridge.
+type bridge struct {
+	caller, far *leg
+	digits      chan byte
+	once        sync.Once
+}
+
+var (
+	errForeign = errors.New("a leg of another engine")
+	errBridged = errors.New("the leg is bridged already")
+)
+
+// Bridge implements pbx.Switch.
+func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
+	c, ok1 := caller.(*leg)
+	f, ok2 := far.(*leg)
+	if !ok1 || !ok2 || c == f {
+		return nil, errForeign
+	}
+	cm, cc, err := c.voice()
+	if err != nil {
+		return nil, fmt.Errorf("bridge the caller: %w", err)
+	}
+	fm, fc, err := f.voice()
+	if err != nil {
+		return nil, fmt.Errorf("bridge the far side: %w", err)
+	}
+	if cc != fc {
+		return nil, fmt.Errorf("bridge %s with %s: %w", cc, fc, pbx.ErrCodec)
+	}
+	b := &bridge{caller: c, far: f, digits: make(chan byte, digitBuffer)}
+	if !c.bridge.CompareAndSwap(nil, b) {
+		return nil, errBridged
+	}
+	if !f.bridge.CompareAndSwap(nil, b) {
+		c.bridge.CompareAndSwap(b, nil)
+		return nil, errBridged
+	}
+	c.forgetDigits()
+	cm.peer.Store(fm)
+	fm.peer.Store(cm)
+	if c.ctx.Err() != nil || f.ctx.Err() != nil { // ended since it was asked
+		b.Close()
+		return nil, pbx.ErrEnded
+	}
+	e.Log.Debug("bridged", "caller", c.dialog.id, "far", f.dialog.id)
+	return b, nil
+}
+
+// Digits implements pbx.Bridge.
+func (b *bridge) Digits() <-chan byte { return b.digits }
+
+// Close implements pbx.Bridge.
+func (b *bridge) Close() {
+	b.once.Do(func() {
+		b.caller.bridge.CompareAndSwap(b, nil)
+		b.far.bridge.CompareAndSwap(b, nil)
+		b.caller.media.peer.CompareAndSwap(b.far.media, nil)
+		b.far.media.peer.CompareAndSwap(b.caller.media, nil)
+	})
+}
+
+func (b *bridge) other(l *leg) *leg {
+	if b.caller == l {
+		return b.far
+	}
+	return b.caller
+}
+
+// forgetDigits drops what was typed before: it was not meant for what comes after the conversation.
+func (l *leg) forgetDigits() {
+	for {
+		select {
+		case <-l.digits:
+		default:
+			return
+		}
+	}
+}

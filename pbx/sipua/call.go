@@ -1,0 +1,139 @@
+package sipua
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/emiago/sipgo/sip"
+
+	"telecommune/pbx"
+)
+
+// call is one INVITE of ours on its way. It acknowledges what comes after its first 2xx: the same again, because our ACK
+// was lost, and the 2xx of other branches that a proxy forked to, which are hung up (RFC 3261 section 13.2.2.4).
+type call struct {
+	e   *Engine
+	req *sip.Request
+	tx  sip.ClientTransaction
+
+	mu  sync.Mutex
+	ack *sip.Request // of the 2xx taken; nil before
+	tag string       // its To tag
+}
+
+// call sends an INVITE.
+func (e *Engine) call(ctx context.Context, req *sip.Request) (*call, error) {
+	tx, err := e.client.TransactionRequest(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{e: e, req: req, tx: tx}
+	tx.OnRetransmission(c.again)
+	return c, nil
+}
+
+// again handles a 2xx after the first.
+func (c *call) again(res *sip.Response) {
+	c.mu.Lock()
+	ack, taken := c.ack, c.tag
+	c.mu.Unlock()
+	switch {
+	case ack == nil: // not acknowledged yet: it soon is
+	case res.To() != nil && tag(res.To().Params) == taken:
+		_ = c.e.client.WriteRequest(ack.Clone())
+	default:
+		c.e.spawn(nil, func() { c.e.refuse(c.req, res, normal) })
+	}
+}
+
+// acknowledge sends the ACK of the 2xx that is taken.
+func (c *call) acknowledge(ack *sip.Request) error {
+	c.mu.Lock()
+	c.ack, c.tag = ack, tag(ack.To().Params)
+	c.mu.Unlock()
+	return c.e.client.WriteRequest(ack.Clone())
+}
+
+// final waits for the final response.
+func (c *call) final(ctx context.Context) (*sip.Response, error) {
+	for {
+		select {
+		case res := <-c.tx.Responses():
+			if !res.IsProvisional() {
+				return res, nil
+			}
+		case <-c.tx.Done():
+			return nil, fmt.Errorf("INVITE: %w", c.tx.Err())
+		case <-ctx.Done():
+			c.tx.Terminate()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// abandon cancels the INVITE and sees it to its end. CANCEL may be sent only after a provisional response (section 9.1);
+// a 2xx that crosses it is acknowledged and hung up at once.
+func (c *call) abandon(provisional bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), ackWait())
+	defer cancel()
+	cancelled := false
+	for {
+		if provisional && !cancelled {
+			cancelled = true
+			c.e.spawn(nil, func() { _, _ = c.e.roundTrip(ctx, c.cancel()) })
+		}
+		select {
+		case res := <-c.tx.Responses():
+			switch {
+			case res.IsProvisional():
+				provisional = true
+			case res.IsSuccess():
+				c.e.refuse(c.req, res, pbx.Cause{SIP: 487, Q850: 16})
+				return
+			default:
+				return
+			}
+		case <-c.tx.Done():
+			return
+		case <-ctx.Done():
+			c.tx.Terminate()
+			return
+		case <-c.e.stopped:
+			return
+		}
+	}
+}
+
+// cancel builds the CANCEL: the INVITE's own Via, Request-URI, tags and number (9.1).
+func (c *call) cancel() *sip.Request {
+	req := sip.NewRequest(sip.CANCEL, c.req.Recipient)
+	req.Laddr = c.req.Laddr
+	req.SetTransport(c.req.Transport())
+	req.SetDestination(c.req.Destination())
+	for _, name := range []string{"Via", "Route", "Max-Forwards", "From", "To", "Call-ID"} {
+		sip.CopyHeaders(name, c.req, req)
+	}
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: c.req.CSeq().SeqNo, MethodName: sip.CANCEL})
+	c.e.sign(req)
+	return req
+}
+
+// refuse takes a 2xx that nobody wants any more: ACK, then BYE.
+func (e *Engine) refuse(invite *sip.Request, res *sip.Response, cause pbx.Cause) {
+	d := e.dialogOf(invite)
+	d.confirm(res)
+	if err := e.client.WriteRequest(d.ack(invite)); err != nil {
+		e.Log.Debug("ACK not sent", "call_id", d.id, "error", err)
+	}
+	(&leg{e: e, dialog: d}).bye(cause, nil)
+}
+
+// dialogOf is the dialog that an INVITE of ours opens.
+func (e *Engine) dialogOf(invite *sip.Request) *dialog {
+	return &dialog{
+		e: e, id: string(*invite.CallID()), localTag: tag(invite.From().Params), transport: invite.Transport(),
+		local: invite.From().Address, remote: invite.To().Address, target: invite.Recipient,
+		seq: invite.CSeq().SeqNo,
+	}
+}

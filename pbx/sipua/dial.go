@@ -1,0 +1,304 @@
+package sipua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/google/uuid"
+
+	"telecommune/pbx"
+)
+
+// attempt is one Dial.
+type attempt struct {
+	e      *Engine
+	caller *leg
+	far    *leg
+	to     pbx.Target
+	call   *call
+
+	invite      *sip.Request
+	provisional bool // a response came: the INVITE may be cancelled
+	rang        bool
+	met         bool          // a challenge was met
+	stretched   bool          // a session interval that was too small was raised
+	tone        chan struct{} // ends the ring tone; nil while there is none
+	toneEnded   chan struct{}
+}
+
+// Dial implements pbx.Switch.
+func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.Leg, error) {
+	c, ok := caller.(*leg)
+	if !ok {
+		return nil, &pbx.DialError{Err: errForeign}
+	}
+	media, codec, err := c.voice()
+	if err != nil {
+		return nil, &pbx.DialError{Err: err}
+	}
+	a := &attempt{e: e, caller: c, to: to}
+	if err := a.prepare(media, codec); err != nil {
+		return nil, &pbx.DialError{Err: err}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if to.RingTimeout > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeoutCause(ctx, to.RingTimeout, pbx.ErrRingTimeout)
+		defer end()
+	}
+	defer context.AfterFunc(c.ctx, func() { stop(pbx.ErrEnded) })()
+	defer context.AfterFunc(a.far.ctx, func() { stop(pbx.ErrEnded) })()
+
+	err = a.run(ctx)
+	a.stopTone()
+	c.media.peer.CompareAndSwap(a.far.media, nil)
+	a.far.media.peer.CompareAndSwap(c.media, nil)
+	if err != nil {
+		a.far.finish(pbx.End{By: pbx.ByUs, SIP: 487, Q850: 16})
+		e.drop(a.far)
+		return nil, err
+	}
+	return a.far, nil
+}
+
+// prepare makes the far leg with its socket, and the INVITE. It offers the caller's codec alone: voice is relayed as it
+// is, so a second codec in the offer would be a promise that can't be kept.
+func (a *attempt) prepare(caller *media, c codec) error {
+	host, port, err := net.SplitHostPort(a.to.Trunk.Address)
+	if err != nil {
+		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+	}
+	a.invite = a.identify(sip.Uri{Scheme: "sip", User: a.to.Trunk.Dial(a.to.Number), Host: host, Port: int(number)})
+	d := a.e.dialogOf(a.invite)
+	d.user, d.password = a.to.Trunk.User, a.to.Trunk.Password
+	a.far = newLeg(a.e, d)
+	a.far.invite = a.invite
+	if !a.e.add(a.far) {
+		return errDraining
+	}
+	if err := a.far.openMedia(); err != nil {
+		a.far.finish(pbx.End{By: pbx.ByFailure, SIP: 503, Q850: 34})
+		a.e.drop(a.far)
+		return err
+	}
+	a.far.limit = a.to.Limit
+	a.caller.mu.Lock()
+	a.caller.dialled = append(a.caller.dialled, a.far)
+	a.caller.mu.Unlock()
+	a.invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	a.invite.SetBody(a.far.offerOf([]format{{c, c.static()}}, eventType))
+	return nil
+}
+
+var errDraining = errors.New("the engine is stopping")
+
+// identify builds the INVITE with our identity: From and P-Asserted-Identity (RFC 3325) bear the number to present, or
+// nobody's, with the wish for privacy (RFC 3323).
+func (a *attempt) identify(target sip.Uri) *sip.Request {
+	transport := "UDP"
+	if strings.EqualFold(a.to.Trunk.Transport, "tcp") {
+		transport = "TCP"
+		target.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
+	}
+	e, us := a.e, a.e.localAddr(target.Host).String()
+	req := sip.NewRequest(sip.INVITE, target)
+	e.route(req, transport, a.to.Trunk.Address)
+	from := &sip.FromHeader{Params: sip.HeaderParams{{K: "tag", V: sip.GenerateTagN(20)}}}
+	if a.to.CallerID == "" {
+		from.DisplayName = "Anonymous"
+		from.Address = sip.Uri{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}
+	} else {
+		from.Address = sip.Uri{Scheme: "sip", User: string(a.to.CallerID), Host: us}
+	}
+	req.AppendHeader(from)
+	to := target
+	to.Port, to.UriParams = 0, nil
+	req.AppendHeader(&sip.ToHeader{Address: to})
+	id := sip.CallIDHeader(uuid.NewString())
+	req.AppendHeader(&id)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
+	req.AppendHeader(e.contact(transport, target.Host))
+	if a.to.CallerID == "" {
+		req.AppendHeader(sip.NewHeader("Privacy", "id"))
+	} else {
+		req.AppendHeader(sip.NewHeader("P-Asserted-Identity", fmt.Sprintf("<sip:%s@%s>", a.to.CallerID, us)))
+	}
+	req.AppendHeader(sip.NewHeader("Allow", allowed))
+	req.AppendHeader(sip.NewHeader("Supported", "timer"))
+	req.AppendHeader(sip.NewHeader("Session-Expires", seconds(sessionExpires)))
+	req.AppendHeader(e.minSE())
+	e.sign(req)
+	return req
+}
+
+// run sends the INVITE and follows it to its end. There is no limit to provisional responses.
+func (a *attempt) run(ctx context.Context) error {
+	if err := a.send(ctx); err != nil {
+		return a.broken(ctx, err)
+	}
+	for {
+		select {
+		case res := <-a.call.tx.Responses():
+			a.provisional = true
+			switch {
+			case res.StatusCode == 100:
+			case res.IsProvisional():
+				a.ringing(res)
+			case res.IsSuccess():
+				return a.answered(res)
+			default:
+				if !a.retry(res) {
+					return a.failed(res)
+				}
+				if err := a.send(ctx); err != nil {
+					return a.broken(ctx, err)
+				}
+			}
+		case <-a.call.tx.Done():
+			return a.broken(ctx, a.call.tx.Err())
+		case <-ctx.Done():
+			call, provisional := a.call, a.provisional
+			a.e.spawn(nil, func() { call.abandon(provisional) })
+			return a.broken(ctx, nil)
+		}
+	}
+}
+
+func (a *attempt) send(ctx context.Context) (err error) {
+	a.provisional = false
+	a.call, err = a.e.call(ctx, a.invite)
+	return err
+}
+
+// broken is the failure of an attempt without a final response.
+func (a *attempt) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if a.caller.ctx.Err() != nil {
+		err = pbx.ErrEnded
+	}
+	return &pbx.DialError{Rang: a.rang, Err: err}
+}
+
+// failed is the failure that a final response tells.
+func (a *attempt) failed(res *sip.Response) error {
+	return &pbx.DialError{
+		SIP: res.StatusCode, Q850: reasonOf(res, q850(res.StatusCode)), Rang: a.rang,
+		Err: fmt.Errorf("trunk %s: %d %s", a.to.Trunk.Code, res.StatusCode, printable(res.Reason)),
+	}
+}
+
+// retry prepares the INVITE to be sent once more, with credentials, or with a longer session interval.
+func (a *attempt) retry(res *sip.Response) bool {
+	d := a.far.dialog
+	switch status := res.StatusCode; {
+	case (status == 401 || status == 407) && d.user != "" && !a.met:
+		a.met = true
+		again, err := authorise(a.invite, res, d.nextSeq(), d.user, d.password)
+		if err != nil {
+			return false
+		}
+		a.invite = again
+	case status == 422 && !a.stretched:
+		a.stretched = true
+		least := headers(res, "Min-SE", "")
+		if len(least) == 0 {
+			return false
+		}
+		interval, err := strconv.ParseUint(strings.TrimSpace(least[0]), 10, 31)
+		if err != nil {
+			return false
+		}
+		again := a.invite.Clone()
+		for _, name := range []string{"Session-Expires", "Min-SE"} {
+			again.RemoveHeader(name)
+			again.AppendHeader(sip.NewHeader(name, strconv.FormatUint(interval, 10)))
+		}
+		again.CSeq().SeqNo = d.nextSeq()
+		again.Via().Params.Add("branch", sip.GenerateBranch())
+		a.invite = again
+	default:
+		return false
+	}
+	a.far.invite = a.invite
+	return true
+}
+
+// ringing takes a provisional response: early media is passed on both ways, else the caller hears a ring tone.
+func (a *attempt) ringing(res *sip.Response) {
+	if (res.StatusCode == 180 || res.StatusCode == 183) && !a.rang {
+		a.rang = true
+		if a.to.Ringing != nil {
+			a.to.Ringing()
+		}
+	}
+	if len(res.Body()) > 0 {
+		a.far.dialog.hear(res)
+		if err := a.far.answered200(res.Body()); err != nil {
+			a.e.Log.Debug("early media not taken", "call_id", a.far.dialog.id, "error", err)
+		} else {
+			a.far.media.peer.Store(a.caller.media)
+			a.caller.media.peer.Store(a.far.media)
+		}
+	}
+	if res.StatusCode == 180 && a.tone == nil {
+		stop, ended := make(chan struct{}), make(chan struct{})
+		a.tone, a.toneEnded = stop, ended
+		a.e.spawn(a.caller, func() {
+			defer close(ended)
+			a.caller.ring(a.far.media, stop)
+		})
+	}
+}
+
+func (a *attempt) stopTone() {
+	if a.tone != nil {
+		close(a.tone)
+		<-a.toneEnded
+		a.tone = nil
+	}
+}
+
+// answered takes the 2xx. A description that is not for us is told to the far side by BYE, and to the caller of Dial as
+// a 488.
+func (a *attempt) answered(res *sip.Response) error {
+	at := time.Now()
+	far := a.far
+	far.dialog.confirm(res)
+	if err := a.call.acknowledge(far.dialog.ack(a.invite)); err != nil {
+		a.e.Log.Debug("ACK not sent", "call_id", far.dialog.id, "error", err)
+	}
+	var err error
+	if len(res.Body()) > 0 || far.media.agreed.Load() == nil { // else what came in a 183 holds
+		err = far.answered200(res.Body())
+	}
+	far.mu.Lock()
+	far.answered, far.offering = at, false
+	far.mu.Unlock()
+	if err != nil {
+		far.hangup(pbx.End{By: pbx.ByUs, SIP: 488, Q850: 88}, pbx.Incompatible)
+		if errors.Is(err, errNoAudio) {
+			err = errors.Join(pbx.ErrCodec, err)
+		}
+		return &pbx.DialError{SIP: 488, Q850: 88, Rang: a.rang, Err: err}
+	}
+	far.up(at)
+	far.gotSession(res)
+	if far.ctx.Err() != nil || a.caller.ctx.Err() != nil {
+		far.Hangup(normal)
+		return &pbx.DialError{Rang: a.rang, Err: pbx.ErrEnded}
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+// Package sipua is the embedded call engine: SIP over UDP and TCP by sipgo's transactions, with dialogs, offers and
+// answers, RTP and digits of its own. It implements pbx.Switch; nothing of sipgo is seen outside.
+package sipua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// Config is what an engine needs. Zero values mean the defaults named.
+type Config struct {
+	Listen       string                 // host:port, for UDP and TCP; port 0: any that both have free
+	RTPPorts     string                 // "10000-20000"; "": any
+	Admission    func() *pbx.Admission  // who may call; the newest picture
+	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
+	UserAgent    string                 // "telecommune"
+	MaxCalls     int                    // inbound calls at once, 1000
+	MediaTimeout time.Duration          // silence that ends a leg, 25 s
+	Log          *slog.Logger           // nil: none
+}
+
+// Engine is a SIP user agent, back to back. It implements pbx.Switch.
+type Engine struct {
+	Config
+	client *sipgo.Client
+	server *sipgo.Server
+	ua     *sipgo.UserAgent
+	udp    *signalSocket
+	tcp    *listener
+	rtp    *portRange
+	sounds sounds
+	nonces *nonces
+	handle func(ctx context.Context, in pbx.Leg)
+
+	mu       sync.Mutex
+	dialogs  map[string]*leg     // by key
+	invites  map[string]struct{} // inbound INVITEs in progress, by Call-ID, From tag and CSeq (8.2.2.2)
+	calls    int                 // inbound
+	draining bool                // no new calls
+	closed   bool                // nothing new at all
+
+	minExpires time.Duration  // Min-SE
+	work       sync.WaitGroup // handlers and all that they started
+	stopped    chan struct{}  // closed when Run waits for the other sides no longer
+}
+
+// UDP carries what the other side sends and what we answer, fragments and all; a lower bound would drop the answer to a
+// large request without a word. The library's bound is a variable of the whole process.
+func init() { sip.UDPMTUSize = 65535 }
+
+// New binds the sockets. Calls are taken once Run runs.
+func New(c Config) (*Engine, error) {
+	if c.UserAgent == "" {
+		c.UserAgent = "telecommune"
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 1000
+	}
+	if c.MediaTimeout == 0 {
+		c.MediaTimeout = 25 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Trunks == nil {
+		c.Trunks = func() []routing.Trunk { return nil }
+	}
+	e := &Engine{
+		Config: c, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, nonces: newNonces(),
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, stopped: make(chan struct{}),
+	}
+	var err error
+	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
+		return nil, err
+	}
+	if e.udp, e.tcp, err = bind(c.Listen); err != nil {
+		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
+	}
+	if err = e.stack(); err != nil {
+		return nil, errors.Join(err, e.udp.Close(), e.tcp.Close())
+	}
+	return e, nil
+}
+
+// stack sets the library up. It logs whole messages of strangers as errors, so its log goes nowhere: what matters is
+// logged here.
+func (e *Engine) stack() (err error) {
+	quiet := slog.New(slog.DiscardHandler)
+	e.ua, err = sipgo.NewUA(
+		sipgo.WithUserAgent(e.UserAgent),
+		sipgo.WithUserAgentTransportLayerOptions(
+			sip.WithTransportLayerLogger(quiet),
+			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP()}),
+		),
+		sipgo.WithUserAgentTransactionLayerOptions(
+			sip.WithTransactionLayerLogger(quiet),
+			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
+			sip.WithTransactionLayerTerminateOnConnClose(),
+		),
+	)
+	if err != nil {
+		return err
+	}
+	if e.client, err = sipgo.NewClient(e.ua, sipgo.WithClientLogger(quiet)); err != nil {
+		return err
+	}
+	if e.server, err = sipgo.NewServer(e.ua, sipgo.WithServerLogger(quiet)); err != nil {
+		return err
+	}
+	e.server.OnInvite(e.guard(e.onInvite))
+	e.server.OnAck(e.guard(e.onAck))
+	e.server.OnBye(e.guard(e.onBye))
+	e.server.OnCancel(e.guard(e.onCancel))
+	e.server.OnInfo(e.guard(e.onInfo))
+	e.server.OnUpdate(e.guard(e.onUpdate))
+	e.server.OnOptions(e.guard(e.onOptions))
+	e.server.OnRegister(e.guard(e.onRegister))
+	e.server.OnNoRoute(e.guard(e.onOther))
+	return nil
+}
+
+// Addr is where SIP is taken, with the port that was found free.
+func (e *Engine) Addr() net.Addr { return e.udp.LocalAddr() }
+
+func (e *Engine) port() int { return e.udp.LocalAddr().(*net.UDPAddr).Port }
+
+// localAddr is our address as a peer at host sees it: the one listened on, or else the one that packets to it leave by.
+func (e *Engine) localAddr(host string) netip.Addr {
+	bound := e.udp.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	if !bound.IsUnspecified() {
+		return bound
+	}
+	if conn, err := net.Dial("udp", net.JoinHostPort(host, "9")); err == nil { // sends nothing
+		defer conn.Close()
+		return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// stopTime bounds how long Run waits for the answers to its last BYEs.
+const stopTime = 3 * time.Second
+
+// Run implements pbx.Switch.
+func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pbx.Leg)) error {
+	e.handle = handle
+	e.work.Add(1) // so that it is above zero until closed is set
+	failed := make(chan error, 2)
+	var serving sync.WaitGroup
+	serving.Go(func() { failed <- e.serveUDP() })
+	serving.Go(func() { failed <- e.server.ServeTCP(e.tcp) })
+	registering, unregister := context.WithCancel(ctx)
+	var registrar sync.WaitGroup
+	registrar.Go(func() { e.register(registering) })
+	e.Log.Info("SIP engine takes calls", "address", e.Addr().String())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("SIP socket: %w", err)
+	}
+	unregister()
+	e.drain()
+	registrar.Wait()
+	close(e.stopped)
+	err = errors.Join(err, e.ua.Close(), e.udp.Close(), e.tcp.Close())
+	serving.Wait()
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.work.Done()
+	e.work.Wait()
+	return err
+}
+
+// drain refuses new calls, hangs up those there are, and waits a while for the other sides' word on it.
+func (e *Engine) drain() {
+	e.mu.Lock()
+	e.draining = true
+	legs := make([]*leg, 0, len(e.dialogs))
+	for _, l := range e.dialogs {
+		legs = append(legs, l)
+	}
+	e.mu.Unlock()
+	for _, l := range legs {
+		l.Hangup(pbx.Cause{SIP: 503, Q850: 41})
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(stopTime); ; {
+		e.mu.Lock()
+		left := len(e.dialogs)
+		e.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			return
+		}
+	}
+}
+
+// begin counts a piece of work in; false when the engine has stopped.
+func (e *Engine) begin() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.work.Add(1)
+	return true
+}
+
+// spawn runs f on behalf of l in a goroutine that Run waits for. A panic in it ends l alone.
+func (e *Engine) spawn(l *leg, f func()) {
+	if !e.begin() {
+		return
+	}
+	go func() {
+		defer e.work.Done()
+		defer func() {
+			if cause := recover(); cause != nil {
+				e.panicked(l, cause)
+			}
+		}()
+		f()
+	}()
+}
+
+// guard keeps a panic in a handler to its own call.
+func (e *Engine) guard(handler sipgo.RequestHandler) sipgo.RequestHandler {
+	return func(req *sip.Request, tx sip.ServerTransaction) {
+		if !e.begin() {
+			return
+		}
+		defer e.work.Done()
+		defer func() {
+			if cause := recover(); cause != nil {
+				e.panicked(e.find(req), cause)
+				if !req.IsAck() {
+					_ = tx.Respond(e.response(req, 500))
+				}
+			}
+		}()
+		handler(req, tx)
+	}
+}
+
+func (e *Engine) panicked(l *leg, cause any) {
+	e.Log.Error("panic in a call", "cause", cause, "stack", string(debug.Stack()))
+	if l != nil {
+		l.fail(500)
+	}
+}
+
+// add registers a leg for requests within its dialog; false when the engine takes no more.
+func (e *Engine) add(l *leg) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining {
+		return false
+	}
+	e.dialogs[key(l.dialog.id, l.dialog.localTag)] = l
+	return true
+}
+
+func (e *Engine) drop(l *leg) {
+	e.mu.Lock()
+	delete(e.dialogs, key(l.dialog.id, l.dialog.localTag))
+	e.mu.Unlock()
+}
+
+// find gives the leg that a request belongs to (12.2.2), or nil.
+func (e *Engine) find(req *sip.Request) *leg {
+	if req.CallID() == nil || req.To() == nil || req.From() == nil {
+		return nil
+	}
+	e.mu.Lock()
+	l := e.dialogs[key(string(*req.CallID()), tag(req.To().Params))]
+	e.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.dialog.mu.Lock()
+	defer l.dialog.mu.Unlock()
+	if l.dialog.remoteTag != "" && l.dialog.remoteTag != tag(req.From().Params) {
+		return nil
+	}
+	return l
+}
+
+// allowed are the methods that the engine takes.
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+
+// sign adds what every message of ours bears.
+func (e *Engine) sign(req *sip.Request) { req.AppendHeader(sip.NewHeader("User-Agent", e.UserAgent)) }
+
+func (e *Engine) response(req *sip.Request, status int) *sip.Response {
+	res := sip.NewResponseFromRequest(req, status, phrase(status), nil)
+	res.AppendHeader(sip.NewHeader("Server", e.UserAgent))
+	return res
+}
+
+// respond answers a request. The error of a peer that is gone has nobody to go to but the log.
+func (e *Engine) respond(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
+	res := e.response(req, status)
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	if err := tx.Respond(res); err != nil {
+		e.Log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "error", err)
+	}
+}

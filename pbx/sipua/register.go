@@ -1,0 +1,196 @@
+package sipua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/google/uuid"
+
+	"telecommune/routing"
+)
+
+const (
+	dateFormat     = "Mon, 02 Jan 2006 15:04:05 GMT"
+	maxExpires     = time.Hour
+	registerTime   = 10 * time.Minute // asked for
+	registerRetry  = 30 * time.Second // after a failure, and up to twice that
+	trunksInterval = 2 * time.Second  // how soon a changed trunk is seen
+)
+
+// registerExpires is how long a contact is to be bound: its own parameter, the header, or an hour, which is also the
+// most.
+func registerExpires(req *sip.Request, c *sip.ContactHeader) time.Duration {
+	values := []string{}
+	if v, ok := c.Params.Get("expires"); ok {
+		values = append(values, v)
+	} else if h := req.GetHeader("Expires"); h != nil {
+		values = append(values, h.Value())
+	}
+	for _, v := range values {
+		if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 32); err == nil {
+			return min(time.Duration(n)*time.Second, maxExpires)
+		}
+	}
+	return maxExpires
+}
+
+// register keeps the trunks registered that ask for it, until ctx ends.
+func (e *Engine) register(ctx context.Context) {
+	running := map[routing.Trunk]context.CancelFunc{}
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	tick := time.NewTicker(trunksInterval)
+	defer tick.Stop()
+	for {
+		wanted := map[routing.Trunk]bool{}
+		for _, t := range e.Trunks() {
+			if t.Register && t.Enabled {
+				wanted[t] = true
+				if running[t] == nil {
+					one, stop := context.WithCancel(ctx)
+					running[t] = stop
+					wait.Go(func() { e.keepRegistered(one, t) })
+				}
+			}
+		}
+		for t, stop := range running {
+			if !wanted[t] {
+				stop()
+				delete(running, t)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			for _, stop := range running {
+				stop()
+			}
+			return
+		}
+	}
+}
+
+// keepRegistered registers at one trunk, refreshes before the time is over, and takes the registration back at the end.
+func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.panicked(nil, cause)
+		}
+	}()
+	r := registration{e: e, trunk: t, id: uuid.NewString(), tag: sip.GenerateTagN(20)}
+	for {
+		granted, err := r.send(ctx, registerTime)
+		wait := granted * 4 / 5
+		if err != nil {
+			if ctx.Err() == nil {
+				e.Log.Warn("trunk not registered", "trunk", t.Code, "error", err)
+			}
+			wait = registerRetry + rand.N(registerRetry)
+		} else {
+			e.Log.Debug("trunk registered", "trunk", t.Code, "expires", granted)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			if err == nil {
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+				defer cancel()
+				_, _ = r.send(last, 0)
+			}
+			return
+		}
+	}
+}
+
+// registration is our binding at one trunk: one Call-ID, a rising CSeq (RFC 3261 section 10.2).
+type registration struct {
+	e     *Engine
+	trunk routing.Trunk
+	id    string
+	tag   string
+	seq   uint32
+}
+
+var errRegister = errors.New("registration refused")
+
+// send asks for expires and gives what was granted.
+func (r *registration) send(ctx context.Context, expires time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackWait())
+	defer cancel()
+	r.seq++
+	req, err := r.request(expires)
+	if err != nil {
+		return 0, err
+	}
+	res, err := r.e.roundTrip(ctx, req)
+	if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) && r.trunk.User != "" {
+		r.seq++
+		if req, err = authorise(req, res, r.seq, r.trunk.User, r.trunk.Password); err == nil {
+			res, err = r.e.roundTrip(ctx, req)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !res.IsSuccess() {
+		return 0, fmt.Errorf("%w: %d %s", errRegister, res.StatusCode, printable(res.Reason))
+	}
+	granted := expires
+	if h := res.GetHeader("Expires"); h != nil {
+		if n, err := strconv.ParseUint(h.Value(), 10, 31); err == nil {
+			granted = time.Duration(n) * time.Second
+		}
+	}
+	ours := req.Contact().Address
+	for _, h := range res.GetHeaders("Contact") {
+		c, ok := h.(*sip.ContactHeader)
+		if !ok || c.Address.Host != ours.Host || c.Address.Port != ours.Port {
+			continue
+		}
+		if v, ok := c.Params.Get("expires"); ok {
+			if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+				granted = time.Duration(n) * time.Second
+			}
+		}
+	}
+	return max(granted, 10*time.Second), nil
+}
+
+func (r *registration) request(expires time.Duration) (*sip.Request, error) {
+	host, port, err := net.SplitHostPort(r.trunk.Address)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	transport := "UDP"
+	if strings.EqualFold(r.trunk.Transport, "tcp") {
+		transport = "TCP"
+	}
+	user := r.trunk.User
+	if user == "" {
+		user = "telecommune"
+	}
+	req := sip.NewRequest(sip.REGISTER, sip.Uri{Scheme: "sip", Host: host, Port: number})
+	r.e.route(req, transport, r.trunk.Address)
+	aor := sip.Uri{Scheme: "sip", User: user, Host: host}
+	req.AppendHeader(&sip.FromHeader{Address: aor, Params: sip.HeaderParams{{K: "tag", V: r.tag}}})
+	req.AppendHeader(&sip.ToHeader{Address: aor})
+	id := sip.CallIDHeader(r.id)
+	req.AppendHeader(&id)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: r.seq, MethodName: sip.REGISTER})
+	req.AppendHeader(r.e.contact(transport, host))
+	req.AppendHeader(sip.NewHeader("Expires", seconds(expires)))
+	r.e.sign(req)
+	return req, nil
+}

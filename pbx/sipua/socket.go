@@ -1,0 +1,244 @@
+package sipua
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// signalBuffer is the UDP receive buffer for SIP: the kernel's default overflows under load long before the processor is
+// busy. The kernel gives what its own limit allows.
+const signalBuffer = 4 << 20
+
+// bind opens UDP and TCP on one port.
+func bind(address string) (*signalSocket, *listener, error) {
+	// With port 0 the port that UDP gets may be taken in TCP.
+	for attempt := 0; ; attempt++ {
+		udp, err := net.ListenPacket("udp", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			conn := udp.(*net.UDPConn)
+			_ = conn.SetReadBuffer(signalBuffer)
+			return &signalSocket{UDPConn: conn}, newListener(tcp), nil
+		}
+		_ = udp.Close()
+		if _, port, _ := net.SplitHostPort(address); port != "0" || attempt == 20 {
+			return nil, nil, err
+		}
+	}
+}
+
+// signalSocket is the UDP socket as the library reads it. The library remembers each source address for as long as it
+// reads, and a flood of forged sources would fill the memory; so its reading is broken off and begun anew after so many
+// different ones. Transactions go on over that.
+type signalSocket struct {
+	*net.UDPConn
+	seen int
+	last netip.AddrPort
+}
+
+const maxSources = 1 << 16
+
+// errTooManySources makes the library let go of the sources that it knows. It is silent about this error.
+var errTooManySources = fmt.Errorf("too many sources: %w", net.ErrClosed)
+
+// ReadFrom implements net.PacketConn. It is called by one goroutine.
+func (s *signalSocket) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, addr, err := s.UDPConn.ReadFromUDP(b)
+	if err != nil {
+		return n, nil, err
+	}
+	if src := addr.AddrPort(); src != s.last {
+		s.last = src
+		if s.seen++; s.seen > maxSources {
+			s.seen = 0
+			return 0, nil, errTooManySources
+		}
+	}
+	return n, addr, nil
+}
+
+// serveUDP reads until the socket is closed.
+func (e *Engine) serveUDP() error {
+	for {
+		if err := e.server.ServeUDP(e.udp); err != nil {
+			return err
+		}
+		if e.udp.closed() {
+			return nil
+		}
+	}
+}
+
+func (s *signalSocket) closed() bool {
+	return errors.Is(s.UDPConn.SetReadDeadline(time.Time{}), net.ErrClosed)
+}
+
+// Bounds of TCP, so that strangers cannot hold what calls need.
+const (
+	maxConns     = 1000
+	maxConnsHost = 50
+	firstMessage = 10 * time.Second // to send something
+	idleConn     = time.Hour
+	tcpDial      = 4 * time.Second
+	tcpWrite     = 5 * time.Second
+)
+
+func newTCP() *sip.TransportTCP {
+	return &sip.TransportTCP{
+		WriteTimeout: tcpWrite,
+		DialerCreate: func(local net.Addr) net.Dialer { return net.Dialer{Timeout: tcpDial} },
+	}
+}
+
+// listener accepts connections within the bounds and goes on after errors that pass.
+type listener struct {
+	net.Listener
+	mu    sync.Mutex
+	conns int
+	hosts map[netip.Addr]int
+}
+
+func newListener(l net.Listener) *listener {
+	return &listener{Listener: l, hosts: map[netip.Addr]int{}}
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		if err != nil { // out of file descriptors
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		host := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if !l.take(host) {
+			_ = conn.Close()
+			continue
+		}
+		return &boundedConn{Conn: conn, listener: l, host: host}, nil
+	}
+}
+
+func (l *listener) take(host netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns >= maxConns || l.hosts[host] >= maxConnsHost {
+		return false
+	}
+	l.conns++
+	l.hosts[host]++
+	return true
+}
+
+func (l *listener) release(host netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns--
+	if l.hosts[host]--; l.hosts[host] == 0 {
+		delete(l.hosts, host)
+	}
+}
+
+// boundedConn is closed when it idles; its place is free again once it is closed.
+type boundedConn struct {
+	net.Conn
+	listener *listener
+	host     netip.Addr
+	spoke    bool
+	once     sync.Once
+}
+
+// Read is called by one goroutine.
+func (c *boundedConn) Read(b []byte) (int, error) {
+	wait := idleConn
+	if !c.spoke {
+		wait = firstMessage
+	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(b)
+	c.spoke = true
+	return n, err
+}
+
+func (c *boundedConn) Close() error {
+	c.once.Do(func() { c.listener.release(c.host) })
+	return c.Conn.Close()
+}
+
+// portRange hands out UDP ports for RTP: even ones (RFC 3550 section 11), each as late as possible after its last use,
+// so that stragglers of a call don't fall into the next.
+type portRange struct {
+	mu          sync.Mutex
+	first, last int // 0: any
+	next        int
+}
+
+// newPortRange reads "10000-20000".
+func newPortRange(s string) (*portRange, error) {
+	if s == "" {
+		return &portRange{}, nil
+	}
+	from, to, ok := strings.Cut(s, "-")
+	first, err1 := strconv.ParseUint(strings.TrimSpace(from), 10, 16)
+	last, err2 := strconv.ParseUint(strings.TrimSpace(to), 10, 16)
+	first += first & 1
+	if !ok || err1 != nil || err2 != nil || first < 1024 || last < first {
+		return nil, fmt.Errorf("RTP ports %q: want a range from 1024 up such as 10000-20000", s)
+	}
+	return &portRange{first: int(first), last: int(last), next: int(first)}, nil
+}
+
+var errNoPort = errors.New("no RTP port free")
+
+// open binds a socket at addr.
+func (r *portRange) open(addr netip.Addr) (*net.UDPConn, error) {
+	for range r.size() {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, uint16(r.take()))))
+		if err != nil {
+			continue
+		}
+		if r.first == 0 && conn.LocalAddr().(*net.UDPAddr).Port&1 != 0 {
+			// The kernel gives even and odd ones alike.
+			_ = conn.Close()
+			continue
+		}
+		return conn, nil
+	}
+	return nil, errNoPort
+}
+
+func (r *portRange) size() int {
+	if r.first == 0 {
+		return 64
+	}
+	return (r.last-r.first)/2 + 1
+}
+
+func (r *portRange) take() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first == 0 {
+		return 0
+	}
+	port := r.next
+	if r.next += 2; r.next > r.last {
+		r.next = r.first
+	}
+	return port
+}
