@@ -147,6 +147,7 @@ const (
 		CREATE SCHEMA public;
 		ALTER SCHEMA public OWNER TO pg_database_owner;
 		GRANT USAGE ON SCHEMA public TO PUBLIC;
+		COMMENT ON SCHEMA public IS 'standard public schema';
 `
 	restoreEnd = `
 		DO $$ BEGIN
@@ -179,7 +180,7 @@ func load(ctx context.Context, tools toolbox, file string) error {
 		if _, err := fmt.Fprintf(in, restoreBegin, migrationLock); err != nil {
 			return err
 		}
-		restore := tools.command(ctx, "pg_restore", "--no-owner", "--file=-", file)
+		restore := tools.command(ctx, "pg_restore", "--schema=public", "--no-owner", "--file=-", file)
 		restore.Stdout = in
 		if err := run(restore); err != nil {
 			return err

