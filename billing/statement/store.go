@@ -33,6 +33,34 @@ func Make(ctx context.Context, db *sqlx.DB, account string, period Period, now t
 	return s, nil
 }
 
+// Periods lists the months that an account has statements for, the current one first: back to the one in which it was
+// opened, or in which its first entry counts. billing.ErrNotFound.
+func Periods(ctx context.Context, db *sqlx.DB, account string, now time.Time) ([]Period, error) {
+	var first time.Time
+	var name string
+	err := db.QueryRowContext(ctx, `
+		SELECT c.zone, LEAST((a.created_at AT TIME ZONE c.zone)::date, (
+		    SELECT min(e.business_date) FROM line l JOIN entry e ON e.id = l.entry_id
+		    WHERE l.book = a.enterprise AND l.account = $2))
+		FROM account a CROSS JOIN commune c
+		WHERE a.code = $1`, account, billing.CreditAccount(account)).Scan(&name, &first)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = billing.ErrNotFound
+	}
+	var zone *time.Location
+	if err == nil {
+		zone, err = time.LoadLocation(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("statements of %.40q: %w", account, err)
+	}
+	periods := []Period{PeriodOf(now.In(zone))}
+	for p, oldest := periods[0], PeriodOf(first); oldest.Before(p); periods = append(periods, p) {
+		p = p.Add(-1)
+	}
+	return periods, nil
+}
+
 func load(ctx context.Context, tx *sqlx.Tx, account string, period Period, now time.Time) (Statement, error) {
 	s := Statement{Account: account, Period: period, Bookings: []Booking{}, Calls: []Call{}, Attempts: []Attempt{}}
 	var book string

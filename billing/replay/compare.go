@@ -1,0 +1,131 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"telecommune/internal/money"
+)
+
+// expected is the part of `expect` that this program can come to.
+type expected struct {
+	Balances map[string]map[string]money.Amount `json:"balances"`
+	Calls    map[string]Call                    `json:"calls"`
+	Journal  []Entry                            `json:"journal"`
+}
+
+// compare tells how a result is unlike what the scenario expects, line by line. When the run stopped early, ran holds the
+// events it got to: then the journal of those counts, and the balances that follow from it.
+func (s *scenario) compare(r Result, ran map[string]bool) []string {
+	d := &differences{}
+	if ran == nil {
+		d.refusals(r.Error, s.expectError)
+	} else if r.Error != nil {
+		d.add("%v", r.Error)
+	}
+	if s.expect == nil {
+		return d.lines
+	}
+	var want expected
+	if err := json.Unmarshal(s.expect, &want); err != nil {
+		d.add("expect: %v", err)
+		return d.lines
+	}
+	if ran != nil {
+		want.upTo(ran)
+	}
+	if want.Balances != nil {
+		d.sums("balance of", books(r.Balances), books(want.Balances))
+	}
+	if want.Journal != nil {
+		d.sums("journal: event", journal(r.Journal), journal(want.Journal))
+	}
+	for _, id := range slices.Sorted(maps.Keys(want.Calls)) {
+		if got := r.Calls[id]; got != want.Calls[id] {
+			d.add("call %s is %+v, expected %+v", id, got, want.Calls[id])
+		}
+	}
+	return d.lines
+}
+
+// upTo leaves out what comes of later events.
+func (w *expected) upTo(ran map[string]bool) {
+	w.Journal = slices.DeleteFunc(w.Journal, func(e Entry) bool { return e.Event != "opening" && !ran[e.Event] })
+	maps.DeleteFunc(w.Calls, func(id string, _ Call) bool { return !ran[id] })
+	w.Balances = map[string]map[string]money.Amount{}
+	for _, e := range w.Journal {
+		for _, l := range e.Lines {
+			if w.Balances[l.Book] == nil {
+				w.Balances[l.Book] = map[string]money.Amount{}
+			}
+			w.Balances[l.Book][l.Account] += l.amount()
+		}
+	}
+}
+
+// amount is debit positive.
+func (l Line) amount() money.Amount {
+	switch {
+	case l.Debit != nil:
+		return *l.Debit
+	case l.Credit != nil:
+		return -*l.Credit
+	}
+	return 0
+}
+
+type differences struct{ lines []string }
+
+func (d *differences) add(format string, args ...any) {
+	d.lines = append(d.lines, fmt.Sprintf(format, args...))
+}
+
+func (d *differences) refusals(got, want *Refusal) {
+	switch {
+	case got == nil && want != nil:
+		d.add("nothing was refused, expected event %d: %s", want.Event, want.Code)
+	case got != nil && (want == nil || got.Event != want.Event || got.Code != want.Code):
+		d.add("%v", got)
+		if want != nil {
+			d.add("expected was event %d: %s", want.Event, want.Code)
+		}
+	}
+}
+
+// sums compares amounts by name; one that is missing is zero.
+func (d *differences) sums(what string, got, want map[string]money.Amount) {
+	names := maps.Clone(got)
+	maps.Copy(names, want)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if got[name] != want[name] {
+			d.add("%s %s is %s, expected %s", what, name, got[name], want[name])
+		}
+	}
+}
+
+func books(balances map[string]map[string]money.Amount) map[string]money.Amount {
+	flat := map[string]money.Amount{}
+	for book, accounts := range balances {
+		for account, balance := range accounts {
+			flat[book+" "+account] = balance
+		}
+	}
+	return flat
+}
+
+// journal adds up the lines of each event by book, account and side: how they are grouped into entries is free.
+func journal(entries []Entry) map[string]money.Amount {
+	sums := map[string]money.Amount{}
+	for _, e := range entries {
+		for _, l := range e.Lines {
+			side := "debit"
+			if l.Debit == nil {
+				side = "credit"
+			}
+			sums[fmt.Sprintf("%s (%s): %s %s %s", e.Event, e.Date, l.Book, l.Account, side)] += l.amount()
+		}
+	}
+	return sums
+}

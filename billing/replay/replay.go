@@ -1,0 +1,137 @@
+// Package replay feeds a scenario file to the books and compares what comes out: the acceptance test of the accounting,
+// which anybody can run (`telecommune books replay FILE`). A scenario is a world, a list of events and the books that
+// must follow from them.
+//
+// It posts facts with the program's own ledger, tariff and journal templates; nothing is routed, held or judged for loss
+// (design.md 9.4). Everything happens in one transaction that is always rolled back, in books of its own, so it can be
+// run beside real ones and leaves nothing behind.
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing/ledger"
+	"telecommune/internal/money"
+)
+
+// Options of a run.
+type Options struct {
+	Until string // id of an event: stop before it, and compare what there should be by then
+}
+
+// Result is what a scenario came to (design.md 9.4).
+type Result struct {
+	Balances map[string]map[string]money.Amount `json:"balances"` // by book and account, debit positive, none is zero
+	Periods  map[string]any                     `json:"periods"`
+	Auctions map[string]any                     `json:"auctions"`
+	Calls    map[string]Call                    `json:"calls"`
+	Journal  []Entry                            `json:"journal"`
+	Error    *Refusal                           `json:"error"`
+}
+
+// Call is what one call came to.
+type Call struct {
+	Billed int          `json:"billed"`
+	Price  money.Amount `json:"price"`
+	VAT    money.Amount `json:"vat"`
+	Cost   money.Amount `json:"cost"`
+}
+
+// Entry is one journal entry and the event that caused it.
+type Entry struct {
+	Event string      `json:"event"`
+	Date  ledger.Date `json:"date"`
+	Text  string      `json:"text"`
+	Lines []Line      `json:"lines"`
+}
+
+// Line is one side of an entry: one of Debit and Credit is nil.
+type Line struct {
+	Book    string        `json:"book"`
+	Account string        `json:"account"`
+	Debit   *money.Amount `json:"debit,omitempty"`
+	Credit  *money.Amount `json:"credit,omitempty"`
+}
+
+// Refusal is the event that ended the run, counted from 0, or -1 for the world itself, and the code that says why.
+type Refusal struct {
+	Event  int    `json:"event"`
+	Code   string `json:"code"`
+	Reason string `json:"-"` // for people
+}
+
+func (r *Refusal) Error() string {
+	where := fmt.Sprintf("event %d", r.Event)
+	if r.Event < 0 {
+		where = "the world"
+	}
+	return fmt.Sprintf("%s is refused: %s: %s", where, r.Code, r.Reason)
+}
+
+// The codes of refused events.
+const (
+	badScenario        = "bad_scenario"
+	amountPrecision    = "amount_precision"
+	unbalancedOpening  = "unbalanced_opening"
+	duplicateEventID   = "duplicate_event_id"
+	periodClosed       = "period_closed"
+	periodOpen         = "period_open"
+	unknownAccount     = "unknown_account"
+	unknownReference   = "unknown_reference"
+	wrongState         = "wrong_state"
+	insufficientCredit = "insufficient_credit"
+)
+
+// refuse makes a refusal; run puts the number of the event to it.
+func refuse(code, format string, args ...any) error {
+	return &Refusal{Event: -1, Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// ErrUnsupported is returned by Run for what scenarios may have and this program does not do yet.
+var ErrUnsupported = errors.New("not supported yet")
+
+// Run replays a scenario. The result is the books as they stand at the end or before the first refused event;
+// differences tell how it is unlike what the scenario expects, none when it is right (an expected refusal is right). An
+// error means that the run itself broke off, at something unsupported or for want of the database; the result is then
+// what there was up to there.
+func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, []string, error) {
+	s, err := parse(scenario)
+	if err != nil {
+		result := empty()
+		result.Error = asRefusal(err)
+		return result, s.compare(result, nil), nil
+	}
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return empty(), nil, fmt.Errorf("replay: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing is ever committed; an error of the run has been told already
+	r := newRun(tx, s.world)
+	broken := r.all(ctx, s.events, o.Until)
+	if broken != nil && asRefusal(broken) == nil && !errors.Is(broken, ErrUnsupported) {
+		return empty(), nil, fmt.Errorf("replay: %w", broken)
+	}
+	result, err := r.result(ctx)
+	if err != nil {
+		return empty(), nil, fmt.Errorf("replay: %w", err)
+	}
+	if errors.Is(broken, ErrUnsupported) {
+		return result, nil, fmt.Errorf("replay: %w", broken)
+	}
+	result.Error = asRefusal(broken)
+	if o.Until == "" {
+		return result, s.compare(result, nil), nil
+	}
+	return result, s.compare(result, r.ran), nil
+}
+
+func empty() Result {
+	return Result{
+		Balances: map[string]map[string]money.Amount{}, Periods: map[string]any{}, Auctions: map[string]any{},
+		Calls: map[string]Call{}, Journal: []Entry{},
+	}
+}

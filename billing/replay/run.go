@@ -1,0 +1,226 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"telecommune/billing"
+	"telecommune/billing/ledger"
+	"telecommune/internal/money"
+)
+
+// event is one step of a run.
+type event struct {
+	*object
+	id    string
+	at    time.Time
+	date  ledger.Date
+	early bool // of a closed period
+}
+
+// handlers are the events that this program knows. A handler reads the fields that are its own, then acts.
+var handlers = map[string]func(*run, context.Context, *event) error{
+	"topup":          (*run).topUp,
+	"voucher_issue":  (*run).voucherIssue,
+	"voucher_redeem": (*run).voucherRedeem,
+	"call":           (*run).call,
+	"close":          (*run).closePeriod,
+}
+
+// later are the events of the format that it does not know yet.
+var later = []string{
+	"usage", "asset_request", "bond_auction", "acquisition", "gift_asset", "remuneration", "remuneration_paid",
+	"mutual_expense", "rent_paid", "rent_unpaid", "rent_write_off", "deposit_paid", "deposit_applied", "deposit_refund",
+	"notice", "rental_auction", "liquidation", "member_join", "member_leave", "vote_levy", "dividend_election", "settlement",
+}
+
+// all opens the books and runs the events, up to the one named until. A refused event is a *Refusal and leaves no trace.
+func (r *run) all(ctx context.Context, events []json.RawMessage, until string) error {
+	if err := r.atomic(ctx, func() error { return r.open(ctx) }); err != nil {
+		return err
+	}
+	for i, raw := range events {
+		e := &event{object: readObject(fmt.Sprintf("event %d", i), raw)}
+		e.id = e.ident("id")
+		if until != "" && e.id == until {
+			return nil
+		}
+		err := r.atomic(ctx, func() error { return r.one(ctx, e) })
+		if refusal := asRefusal(err); refusal != nil {
+			refusal.Event = i
+		}
+		if err != nil {
+			return err
+		}
+		r.ran[e.id] = true
+	}
+	if until != "" {
+		return fmt.Errorf("there is no event %q to stop at", until)
+	}
+	return nil
+}
+
+func (r *run) one(ctx context.Context, e *event) error {
+	kind := e.text("type")
+	handle, known := handlers[kind]
+	switch {
+	case e.defect != nil:
+		return e.defect
+	case slices.Contains(later, kind):
+		return fmt.Errorf("%s, %s: %w", e.path, kind, ErrUnsupported)
+	case !known:
+		return refuse(badScenario, "%s: type %q", e.path, kind)
+	case r.ran[e.id]:
+		return refuse(duplicateEventID, "%s: %q", e.path, e.id)
+	}
+	if kind != "close" {
+		r.when(e)
+	}
+	return handle(r, ctx, e)
+}
+
+// when reads the moment of an event: a day, or a time with offset that counts on its local day.
+func (r *run) when(e *event) {
+	s := e.text("at")
+	at, err := time.ParseInLocation(time.DateOnly, s, r.world.zone)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, s)
+	}
+	if err != nil {
+		e.fail(badScenario, "at: %.40q is neither a day nor a time with offset", s)
+	}
+	e.at, e.date = at, ledger.DateOf(at, r.world.zone)
+	e.early = at.Before(r.world.firstPeriod)
+}
+
+// ready ends the reading of an event that a closed period does not take.
+func (e *event) ready() error {
+	if err := e.done(); err != nil {
+		return err
+	}
+	if e.early {
+		return refuse(periodClosed, "%s: %s", e.path, e.date)
+	}
+	return nil
+}
+
+// account reads the field `account` and finds it.
+func (r *run) account(e *event) (string, account) {
+	id := e.text("account")
+	a, known := r.world.accounts[id]
+	if !known {
+		e.fail(unknownAccount, "%q", id)
+	}
+	return id, a
+}
+
+func (r *run) topUp(ctx context.Context, e *event) error {
+	id, a := r.account(e)
+	amount := e.amount("amount", money.Cent, money.Cent)
+	if err := e.ready(); err != nil {
+		return err
+	}
+	return r.post(ctx, e, "topup", "Top-up "+id, billing.TopUpLines(r.book(a.enterprise), id, amount))
+}
+
+// voucher is credit on paper.
+type voucher struct {
+	enterprise string
+	amount     money.Amount
+	spent      bool
+}
+
+func (r *run) voucherIssue(ctx context.Context, e *event) error {
+	id, a := r.account(e)
+	name := e.ident("voucher")
+	amount := e.amount("amount", money.Micro, money.Micro)
+	if err := e.ready(); err != nil {
+		return err
+	}
+	if r.vouchers[name] != nil {
+		return refuse(wrongState, "%s: voucher %q was issued before", e.path, name)
+	}
+	err := r.post(ctx, e, "voucher-issue", "Voucher "+name+" of "+id,
+		billing.VoucherIssueLines(r.book(a.enterprise), id, amount))
+	if err == nil {
+		r.vouchers[name] = &voucher{enterprise: a.enterprise, amount: amount}
+	}
+	return err
+}
+
+func (r *run) voucherRedeem(ctx context.Context, e *event) error {
+	id, a := r.account(e)
+	name := e.ident("voucher")
+	v := r.vouchers[name]
+	if v == nil {
+		e.fail(unknownReference, "voucher %q", name)
+	}
+	if err := e.ready(); err != nil {
+		return err
+	}
+	if v.spent || v.enterprise != a.enterprise {
+		return refuse(wrongState, "%s: voucher %q is spent, or another enterprise's", e.path, name)
+	}
+	err := r.post(ctx, e, "voucher-redeem", "Voucher "+name+" redeemed by "+id,
+		billing.VoucherRedeemLines(r.book(a.enterprise), id, v.amount))
+	if err == nil {
+		v.spent = true
+	}
+	return err
+}
+
+func (r *run) call(ctx context.Context, e *event) error {
+	id, a := r.account(e)
+	destination, trunkID := e.text("destination"), e.text("trunk")
+	seconds := e.integer("answered_seconds", 0)
+	t, known := r.world.trunks[trunkID]
+	if !known {
+		e.fail(unknownReference, "trunk %q", trunkID)
+	}
+	retail, sold := r.world.retail[destination]
+	cost, bought := r.world.carrier[t.carrier][destination]
+	if !sold || !bought {
+		e.fail(unknownReference, "destination %q by trunk %q", destination, trunkID)
+	}
+	if err := e.done(); err != nil {
+		return err
+	}
+	if t.asset != "" {
+		return fmt.Errorf("%s, a call over asset %s: %w", e.path, t.asset, ErrUnsupported)
+	}
+	charge, err := billing.PriceCall(retail, cost, r.world.vat, seconds)
+	if err != nil {
+		return refuse(amountPrecision, "%s: %v", e.path, err)
+	}
+	if e.early { // a late record counts on the first day of the open period (economics.md D-09)
+		e.date = ledger.DateOf(r.world.firstPeriod, r.world.zone)
+	}
+	r.calls[e.id] = Call{Billed: charge.Billed, Price: charge.Price, VAT: charge.VAT, Cost: charge.Cost}
+	text := fmt.Sprintf("Call %s %s->%s trunk %s %ds", e.id, id, destination, trunkID, seconds)
+	err = r.post(ctx, e, "call", text, billing.CallLines(r.book(a.enterprise), id, trunkID, t.carrier, charge))
+	if err != nil {
+		delete(r.calls, e.id)
+	}
+	return err
+}
+
+// closePeriod knows the two cases that post nothing; a real close is not supported yet.
+func (r *run) closePeriod(_ context.Context, e *event) error {
+	period, err := time.ParseInLocation("2006-01", e.text("period"), r.world.zone)
+	if err != nil {
+		e.fail(badScenario, "period: %v", err)
+	}
+	if err := e.done(); err != nil {
+		return err
+	}
+	switch period.Compare(r.world.firstPeriod) {
+	case -1:
+		return nil // closed before: nothing to do
+	case 1:
+		return refuse(periodOpen, "%s: the next period to close is another", e.path)
+	}
+	return fmt.Errorf("%s, close: %w", e.path, ErrUnsupported)
+}

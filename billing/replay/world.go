@@ -1,0 +1,238 @@
+package replay
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"telecommune/billing/ledger"
+	"telecommune/billing/tariff"
+	"telecommune/internal/money"
+)
+
+// scenario is a file as read: the world, the events still raw (each is judged when its turn comes), the expectations.
+type scenario struct {
+	world       world
+	events      []json.RawMessage
+	expect      json.RawMessage // none: nothing is compared
+	expectError *Refusal
+}
+
+// world is what is there before the first event.
+type world struct {
+	zone        *time.Location
+	firstPeriod time.Time // midnight of its first day in zone
+	vat         tariff.Percent
+	opening     map[string]map[string]money.Amount
+	members     map[string]bool
+	enterprises []string
+	accounts    map[string]account
+	assets      map[string]asset
+	trunks      map[string]trunk
+	retail      map[string]tariff.Row            // by destination
+	carrier     map[string]map[string]tariff.Row // by carrier and destination
+}
+
+type account struct{ enterprise string }
+
+type asset struct {
+	cost              money.Amount
+	life, depreciated int // months
+}
+
+type trunk struct{ carrier, asset string }
+
+// parse reads a file strictly; unknown and missing fields are refused.
+func parse(data []byte) (*scenario, error) {
+	o := readObject("scenario", data)
+	s := &scenario{}
+	s.expectations(o) // first, so that a bad world can be an expected one
+	s.world.read(o)
+	s.events = o.items("events")
+	if err := o.done(); err != nil {
+		return s, err
+	}
+	return s, s.world.references()
+}
+
+func (s *scenario) expectations(o *object) {
+	if o.has("expect") {
+		s.expect = o.take("expect")
+	}
+	if o.has("expect_error") {
+		e := o.object("expect_error")
+		s.expectError = &Refusal{Event: e.integer("event", -1), Code: e.text("code")}
+		o.keep(e.done())
+	}
+}
+
+func (w *world) read(o *object) {
+	if o.integer("format", 1) != 1 {
+		o.fail(badScenario, "only format 1 is known")
+	}
+	o.text("name")
+	o.text("description")
+	if c := o.text("currency"); len(c) != 3 {
+		o.fail(badScenario, "currency %q", c)
+	}
+	var err error
+	if w.zone, err = time.LoadLocation(o.optText("zone", "UTC")); err != nil {
+		o.fail(badScenario, "%v", err)
+		w.zone = time.UTC
+	}
+	if w.firstPeriod, err = time.ParseInLocation("2006-01", o.text("first_period"), w.zone); err != nil {
+		o.fail(badScenario, "first_period: %v", err)
+	}
+	policies := o.object("policies")
+	if w.vat, err = tariff.ParsePercent(policies.text("vat_percent")); err != nil {
+		policies.fail(amountPrecision, "vat_percent: %v", err)
+	}
+	o.keep(policies.done())
+	w.readOpening(o)
+	w.readThings(o)
+	w.readTariffs(o)
+}
+
+func (w *world) readOpening(o *object) {
+	w.opening = map[string]map[string]money.Amount{}
+	o.each("opening", func(book string, raw json.RawMessage, path string) {
+		balances := map[string]money.Amount{}
+		b := readObject(path, raw)
+		for account := range b.fields {
+			balances[account] = b.amount(account, -maxAmount, money.Micro)
+		}
+		o.keep(b.done())
+		w.opening[book] = balances
+	})
+}
+
+const maxAmount = money.Amount(1<<63 - 1)
+
+func (w *world) readThings(o *object) {
+	w.members, w.accounts, w.assets, w.trunks = map[string]bool{}, map[string]account{}, map[string]asset{}, map[string]trunk{}
+	o.list("members", func(m *object) {
+		id := m.ident("id")
+		m.day("joined")
+		if m.has("left") {
+			m.day("left")
+		}
+		newThing(m, w.members, id, true)
+	})
+	books := map[string]bool{"COM": true}
+	o.list("enterprises", func(e *object) {
+		id := e.ident("id")
+		newThing(e, books, id, true)
+		w.enterprises = append(w.enterprises, id)
+	})
+	o.list("accounts", func(a *object) {
+		id := a.ident("id")
+		newThing(a, w.accounts, id, account{a.text("enterprise")})
+		if member := a.optText("member", ""); member != "" && !w.members[member] {
+			a.fail(unknownReference, "member %q", member)
+		}
+	})
+	o.list("assets", func(a *object) {
+		id := a.ident("id")
+		a.text("kind")
+		newThing(a, w.assets, id, asset{
+			a.amount("cost", money.Cent, money.Cent), a.integer("life_months", 1), a.integer("months_depreciated", 0),
+		})
+		a.text("meter")
+		if a.has("agreement") {
+			readAgreement(a)
+		}
+	})
+	o.list("trunks", func(t *object) {
+		id := t.ident("id")
+		newThing(t, w.trunks, id, trunk{t.text("carrier"), t.optText("asset", "")})
+	})
+}
+
+// newThing puts a thing under its id, which must be free.
+func newThing[T any](o *object, things map[string]T, id string, v T) {
+	if _, taken := things[id]; taken {
+		o.fail(badScenario, "%q stands there twice", id)
+	}
+	things[id] = v
+}
+
+// day reads a calendar day.
+func (o *object) day(name string) ledger.Date {
+	d, err := ledger.ParseDate(o.text(name))
+	if err != nil {
+		o.fail(badScenario, "%s: %v", name, err)
+	}
+	return d
+}
+
+// readAgreement checks the form of an agreement; nothing uses it yet.
+func readAgreement(o *object) {
+	a := o.object("agreement")
+	a.ident("id")
+	a.ident("lessee")
+	a.amount("fixed", 0, money.Cent)
+	a.amount("minimum", 0, money.Cent)
+	a.amount("rate", 0, money.Micro)
+	a.take("included")
+	a.day("start")
+	o.keep(a.done())
+}
+
+func (w *world) readTariffs(o *object) {
+	w.retail, w.carrier = map[string]tariff.Row{}, map[string]map[string]tariff.Row{}
+	t := o.object("tariffs")
+	t.each("retail", func(destination string, raw json.RawMessage, path string) {
+		r := readObject(path, raw)
+		row := rate(r)
+		row.GraceSeconds = r.optInteger("grace_seconds", 0, 0)
+		row.MinimumCharge = r.optAmount("minimum_charge", 0, money.Micro, 0)
+		row.RoundingUnit = r.optAmount("rounding_unit", money.Micro, money.Micro, 100)
+		row.RoundingMode = money.Mode(r.optText("rounding_mode", string(money.Up)))
+		if row.RoundingMode != money.Up && row.RoundingMode != money.HalfUp {
+			r.fail(badScenario, "rounding_mode %q", row.RoundingMode)
+		}
+		t.keep(r.done())
+		w.retail[destination] = row
+	})
+	t.each("carrier", func(carrier string, raw json.RawMessage, path string) {
+		rows := map[string]tariff.Row{}
+		c := readObject(path, raw)
+		t.keep(c.defect)
+		for destination, raw := range c.fields {
+			r := readObject(path+"."+destination, raw)
+			rows[destination] = rate(r)
+			t.keep(r.done())
+		}
+		w.carrier[carrier] = rows
+	})
+	o.keep(t.done())
+}
+
+// rate reads the fields that retail and carrier rows share. A carrier's is rounded half up to the millionth.
+func rate(o *object) tariff.Row {
+	return tariff.Row{
+		RatePerMinute: o.amount("rate_per_minute", 0, money.Micro),
+		ConnectFee:    o.optAmount("connect_fee", 0, money.Micro, 0),
+		IntervalFirst: o.optInteger("interval_first", 1, 1),
+		IntervalNext:  o.optInteger("interval_next", 1, 1),
+		RoundingUnit:  money.Micro,
+		RoundingMode:  money.HalfUp,
+	}
+}
+
+// references finds what names something that is not there.
+func (w *world) references() error {
+	for id, a := range w.accounts {
+		if !w.enterprise(a.enterprise) {
+			return refuse(unknownReference, "account %q is of enterprise %q", id, a.enterprise)
+		}
+	}
+	for id, t := range w.trunks {
+		if _, known := w.assets[t.asset]; t.asset != "" && !known {
+			return refuse(unknownReference, "trunk %q is asset %q", id, t.asset)
+		}
+	}
+	return w.checkOpening()
+}
+
+func (w *world) enterprise(id string) bool { return slices.Contains(w.enterprises, id) }
