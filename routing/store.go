@@ -169,7 +169,14 @@ func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, attempts []A
 
 // Attempts gives the attempts of a call in the order they were made.
 func (s *Store) Attempts(ctx context.Context, call uuid.UUID) ([]Attempt, error) {
+	attempts, err := s.AttemptsOf(ctx, []uuid.UUID{call})
+	return append([]Attempt{}, attempts[call]...), err
+}
+
+// AttemptsOf gives the attempts of several calls, of each in the order they were made.
+func (s *Store) AttemptsOf(ctx context.Context, calls []uuid.UUID) (map[uuid.UUID][]Attempt, error) {
 	var rows []struct {
+		Call    uuid.UUID `db:"call_id"`
 		Trunk   string    `db:"trunk"`
 		Started time.Time `db:"started_at"`
 		PDD     int64     `db:"pdd_ms"`
@@ -178,13 +185,15 @@ func (s *Store) Attempts(ctx context.Context, call uuid.UUID) ([]Attempt, error)
 		Outcome string    `db:"outcome"`
 	}
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT trunk, started_at, pdd_ms, sip, q850, outcome FROM attempt WHERE call_id = $1 ORDER BY n`, call)
+		SELECT call_id, trunk, started_at, pdd_ms, sip, q850, outcome FROM attempt
+		WHERE call_id = ANY ($1::uuid[]) ORDER BY call_id, n`, pq.Array(calls))
 	if err != nil {
-		return nil, fmt.Errorf("attempts of call %s: %w", call, err)
+		return nil, fmt.Errorf("attempts of %d calls: %w", len(calls), err)
 	}
-	attempts := make([]Attempt, len(rows))
-	for i, r := range rows {
-		attempts[i] = Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome}
+	attempts := map[uuid.UUID][]Attempt{}
+	for _, r := range rows {
+		a := Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome}
+		attempts[r.Call] = append(attempts[r.Call], a)
 	}
 	return attempts, nil
 }
