@@ -1,0 +1,310 @@
+package sipua
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"telecommune/pbx"
+)
+
+// unreached is a script that must not be reached.
+func unreached(t *testing.T) func(context.Context, pbx.Leg) {
+	return func(_ context.Context, in pbx.Leg) { t.Errorf("a call got through: %+v", in.Inbound()) }
+}
+
+// without drops a header line of a request.
+func without(raw, name string) string {
+	return regexp.MustCompile(`(?m)^`+name+`:.*\r\n`).ReplaceAllString(raw, "")
+}
+
+// TestBadInvites: each is refused with a status that tells why, and the engine goes on.
+func TestBadInvites(t *testing.T) {
+	answered := make(report[pbx.Inbound], 1)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		answered <- in.Inbound()
+	})
+	p := phone(r)
+	good := p.sdp("8 0 101", eventLine(101))
+	replace := func(old, new string) func(string) string {
+		return func(raw string) string { return strings.Replace(raw, old, new, 1) }
+	}
+	for _, tt := range []struct {
+		why    string
+		body   string
+		extra  string
+		change func(string) string
+		status int
+	}{
+		{"no From", good, "", func(s string) string { return without(s, "From") }, 400},
+		{"no To", good, "", func(s string) string { return without(s, "To") }, 400},
+		{"no Call-ID", good, "", func(s string) string { return without(s, "Call-ID") }, 400},
+		{"no CSeq", good, "", func(s string) string { return without(s, "CSeq") }, 400},
+		{"no Max-Forwards", good, "", func(s string) string { return without(s, "Max-Forwards") }, 400},
+		{"no Contact", good, "", func(s string) string { return without(s, "Contact") }, 400},
+		{"no tag in From", good, "", func(s string) string { return regexp.MustCompile(`;tag=from\d+`).ReplaceAllString(s, "") }, 400},
+		{"CSeq of another method", good, "", replace("1 INVITE", "1 OPTIONS"), 400},
+		{"no hops left", good, "", replace("Max-Forwards: 70", "Max-Forwards: 0"), 483},
+		{"a tag that we never gave", good, "", replace("To: <sip:"+string(access)+"@127.0.0.1>", "To: <sip:x@127.0.0.1>;tag=nobody"), 481},
+		{"unknown access number", good, "", func(s string) string { return strings.ReplaceAll(s, string(access), "+441619999999") }, 404},
+		{"no number", good, "", func(s string) string { return strings.ReplaceAll(s, string(access)+"@", "a;b&c%40d@") }, 404},
+		{"an extension that we lack", good, "Require: 100rel", nil, 420},
+		{"a body that is no SDP", "<xml/>", "Content-Type: text/xml", nil, 415},
+		{"broken SDP", "v=0\r\nm=audio\r\n", "", nil, 400},
+		{"SDP without audio", sdpHead + "m=video 4000 RTP/AVP 31\r\n", "", nil, 488},
+		{"unknown codec only", p.sdp("18"), "", nil, 488},
+		{"SRTP", strings.Replace(good, "RTP/AVP", "RTP/SAVP", 1), "", nil, 488},
+		{"session interval too small", good, "Session-Expires: 30", nil, 422},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			p.t = t
+			p.newCall("+491711234567")
+			var extra []string
+			if tt.extra != "" {
+				extra = append(extra, tt.extra)
+			}
+			raw := p.build("INVITE", p.accessURI(), tt.body, extra...)
+			if tt.change != nil {
+				raw = tt.change(raw)
+			}
+			p.send(raw)
+			got := p.status(tt.status)
+			if tt.status == 422 && got.get("min-se") != "90" {
+				t.Errorf("Min-SE is %q", got.get("min-se"))
+			}
+			if tt.status == 420 && got.get("unsupported") != "100rel" {
+				t.Errorf("Unsupported is %q", got.get("unsupported"))
+			}
+			if !strings.Contains(got.get("to"), "tag=") && got.get("to") != "" {
+				t.Errorf("no tag in %q", got.get("to"))
+			}
+			if strings.HasPrefix(raw, "INVITE") && got.get("call-id") != "" {
+				branch := regexp.MustCompile(`branch=[^;]+`).FindString(got.get("via"))
+				p.send(strings.Replace(p.build("ACK", p.accessURI(), ""), fmt.Sprintf("branch=z9hG4bK%d", branches), branch, 1))
+			}
+		})
+	}
+	p.t = t
+	p.call(good)
+	if in := answered.get(t); in.Called != access || in.Provider != "loop" || in.Caller != "+491711234567" || !in.Trusted {
+		t.Errorf("the good call is %+v", in)
+	}
+}
+
+// TestLongName: a caller name of 10 kB with everything in it is bounded, and its echo in our answer does not fail.
+func TestLongName(t *testing.T) {
+	names := make(report[string], 1)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) { names <- in.Inbound().Name })
+	p := phone(r)
+	p.newCall("+491711234567")
+	p.from = `"'; DROP TABLE call; -- <b>` + "\x00\x01" + strings.Repeat("x", 10_000) + `" ` + p.from
+	p.send(p.build("INVITE", p.accessURI(), p.sdp("8")))
+	name := names.get(t)
+	if len(name) != maxName || !strings.HasPrefix(name, "'; DROP TABLE call; -- <b>xxx") {
+		t.Errorf("the name is %d bytes: %q", len(name), name)
+	}
+	p.status(480)
+}
+
+// TestCalledNumber: with and without plus, and from To when the Request-URI has our own name.
+func TestCalledNumber(t *testing.T) {
+	for _, user := range []string{string(access), string(access[1:]), "00" + string(access[1:]), "%2B" + string(access[1:]), "telecommune"} {
+		called := make(report[pbx.Inbound], 1)
+		r := start(t, setup{}, func(_ context.Context, in pbx.Leg) { called <- in.Inbound() })
+		p := phone(r)
+		p.newCall("anonymous")
+		p.send(p.build("INVITE", fmt.Sprintf("sip:%s@%s", user, p.engine), p.sdp("8")))
+		if in := called.get(t); in.Called != access || !in.Withheld {
+			t.Errorf("%s: %+v", user, in)
+		}
+		p.status(480)
+	}
+}
+
+// TestStrangers get no service: 403, or silence for what is no call.
+func TestStrangers(t *testing.T) {
+	none := []pbx.Provider{{Code: "elsewhere", Address: netip.MustParsePrefix("192.0.2.0/24")}}
+	r := start(t, setup{providers: none}, unreached(t))
+	p := phone(r)
+	p.newCall("+491711234567")
+	p.send(p.build("OPTIONS", p.accessURI(), ""))
+	p.send(p.build("SUBSCRIBE", p.accessURI(), ""))
+	p.dial(p.sdp("8"))
+	if first := p.final(); first.status() != 403 || !strings.HasSuffix(first.get("cseq"), "INVITE") {
+		t.Fatalf("got %q for %s", first.first, first.get("cseq"))
+	}
+	p.newCall("+491711234567")
+	p.send(p.build("BYE", p.accessURI(), ""))
+	p.status(481)
+}
+
+func TestOptions(t *testing.T) {
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		<-ctx.Done()
+	})
+	p := phone(r)
+	p.newCall("x")
+	p.send(p.build("OPTIONS", p.accessURI(), ""))
+	if m := p.status(200); !strings.Contains(m.get("allow"), "UPDATE") {
+		t.Errorf("Allow is %q", m.get("allow"))
+	}
+	p.send(p.build("SUBSCRIBE", p.accessURI(), ""))
+	p.status(405)
+	p.call(p.sdp("8"))
+	p.send(p.build("OPTIONS", p.contact, ""))
+	p.status(200)
+	p.bye()
+}
+
+// credentials answers the challenge of m by RFC 2617 section 3.2.2, with a digest made by hand.
+func credentials(m message, method, uri, user, password string, nc int) string {
+	field := func(name string) string {
+		return regexp.MustCompile(name + `="([^"]*)"`).FindStringSubmatch(m.get("www-authenticate"))[1]
+	}
+	hash := func(parts ...string) string {
+		sum := md5.Sum([]byte(strings.Join(parts, ":")))
+		return hex.EncodeToString(sum[:])
+	}
+	count := fmt.Sprintf("%08x", nc)
+	response := hash(hash(user, field("realm"), password), field("nonce"), count, "abc", "auth", hash(method, uri))
+	return fmt.Sprintf(`Authorization: Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s", algorithm=MD5, cnonce="abc", qop=auth, nc=%s`,
+		user, field("realm"), field("nonce"), uri, response, count)
+}
+
+// TestDigest: a softphone registers and calls; wrong and repeated credentials get nowhere.
+func TestDigest(t *testing.T) {
+	callers := make(report[pbx.Inbound], 1)
+	r := start(t, setup{providers: []pbx.Provider{{Code: "soft", User: "ann", Password: "secret"}}}, func(ctx context.Context, in pbx.Leg) {
+		callers <- in.Inbound()
+		in.Hangup(pbx.UserBusy)
+	})
+	p := phone(r)
+	uri := "sip:" + p.engine.String()
+	p.newCall("ann")
+	p.to = "<sip:ann@127.0.0.1>"
+	p.send(p.build("REGISTER", uri, ""))
+	challenge := p.status(401)
+	good := credentials(challenge, "REGISTER", uri, "ann", "secret", 1)
+
+	p.send(p.build("REGISTER", uri, "", good, "Expires: 600"))
+	if ok := p.status(200); !strings.Contains(ok.get("contact"), "expires=600") || !strings.Contains(ok.get("contact"), p.addr()) {
+		t.Errorf("Contact is %q", ok.get("contact"))
+	}
+	p.send(p.build("REGISTER", uri, "", good)) // recorded and played again
+	if again := p.status(401); !strings.Contains(again.get("www-authenticate"), "stale=true") {
+		t.Errorf("repeated count: %q", again.get("www-authenticate"))
+	}
+	p.send(p.build("REGISTER", uri, "", credentials(challenge, "REGISTER", uri, "ann", "secret", 2), "Expires: 0"))
+	if ok := p.status(200); ok.get("contact") != "" {
+		t.Errorf("still bound: %q", ok.get("contact"))
+	}
+	for why, header := range map[string]string{
+		"wrong password":  credentials(challenge, "REGISTER", uri, "ann", "guess", 3),
+		"unknown user":    credentials(challenge, "REGISTER", uri, "bob", "secret", 3),
+		"no password":     credentials(challenge, "REGISTER", uri, "", "", 3),
+		"another method":  credentials(challenge, "INVITE", uri, "ann", "secret", 3),
+		"no digest":       "Authorization: Basic YW5uOnNlY3JldA==",
+		"without a count": strings.Replace(credentials(challenge, "REGISTER", uri, "ann", "secret", 3), "qop=auth, nc=00000003", "x=y", 1),
+	} {
+		p.send(p.build("REGISTER", uri, "", header))
+		if m := p.final(); m.status() != 403 {
+			t.Errorf("%s: %q", why, m.first)
+		}
+	}
+	forged := strings.Replace(good, `nonce="`, `nonce="AAAA`, 1)
+	p.send(p.build("REGISTER", uri, "", forged))
+	p.status(401)
+
+	p.dial(p.sdp("8"))
+	challenge = p.status(401)
+	ack := strings.Replace(p.build("ACK", p.accessURI(), ""), fmt.Sprintf("z9hG4bK%d", branches), fmt.Sprintf("z9hG4bK%d", branches-1), 1)
+	p.send(ack)
+	p.send(p.build("INVITE", p.accessURI(), p.sdp("8"), credentials(challenge, "INVITE", p.accessURI(), "ann", "secret", 1)))
+	if in := callers.get(t); in.Provider != "soft" || in.Trusted {
+		t.Errorf("the caller is %+v", in)
+	}
+	if busy := p.status(486); busy.get("reason") != "Q.850;cause=17" {
+		t.Errorf("Reason is %q", busy.get("reason"))
+	}
+}
+
+// TestNonceExpiry needs no engine: the clock is given.
+func TestNonceExpiry(t *testing.T) {
+	n := newNonces()
+	now := time.Unix(1_000_000, 0)
+	nonce := n.make(now)
+	if !n.fresh(nonce, now.Add(nonceLife-time.Second)) || n.fresh(nonce, now.Add(nonceLife)) {
+		t.Error("a nonce does not live for nonceLife")
+	}
+	if other := newNonces(); other.fresh(nonce, now) {
+		t.Error("a nonce of another engine counts")
+	}
+	for i := range maxNonces {
+		n.count(fmt.Sprint(i), 1, now)
+	}
+	if n.count(nonce, 1, now) {
+		t.Error("more nonces are kept than maxNonces")
+	}
+	if !n.count(nonce, 1, now.Add(nonceLife+time.Second)) {
+		t.Error("old nonces are kept for ever")
+	}
+}
+
+// TestTooManyCalls: the one over the bound is told to come again.
+func TestTooManyCalls(t *testing.T) {
+	r := start(t, setup{config: func(c *Config) { c.MaxCalls = 1 }}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		<-ctx.Done()
+	})
+	one, two := phone(r), phone(r)
+	one.call(one.sdp("8"))
+	two.dial(two.sdp("8"))
+	if m := two.status(503); m.get("retry-after") == "" {
+		t.Error("no Retry-After")
+	}
+	one.bye()
+}
+
+// TestMerged: the same call that came twice by different ways is taken once (8.2.2.2).
+func TestMerged(t *testing.T) {
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) { <-ctx.Done() })
+	p := phone(r)
+	p.dial(p.sdp("8"))
+	p.receive("100", func(m message) bool { return m.status() == 100 })
+	p.seq--
+	p.send(p.build("INVITE", p.accessURI(), p.sdp("8")))
+	p.status(482)
+}
+
+// TestCancel: the caller gives up before the answer.
+func TestCancel(t *testing.T) {
+	ends := make(report[pbx.End], 1)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Ring(ctx)
+		<-ctx.Done()
+		if err := in.Answer(context.Background()); err == nil {
+			t.Error("an ended leg was answered")
+		}
+		ends <- in.End()
+	})
+	p := phone(r)
+	p.dial(p.sdp("8"))
+	ringing := p.receive("180", func(m message) bool { return m.status() == 180 })
+	cancel := strings.Replace(p.build("CANCEL", p.accessURI(), "", "Reason: Q.850;cause=31"), fmt.Sprintf("z9hG4bK%d", branches), fmt.Sprintf("z9hG4bK%d", branches-1), 1)
+	p.send(cancel)
+	terminated := p.receive("487", func(m message) bool { return m.status() == 487 })
+	if terminated.get("to") != ringing.get("to") {
+		t.Errorf("180 has To %q, 487 %q", ringing.get("to"), terminated.get("to"))
+	}
+	if end := ends.get(t); end.By != pbx.ByPeer || end.SIP != 487 || end.Q850 != 31 {
+		t.Errorf("ended %+v", end)
+	}
+}
