@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"telecommune/internal/postgres"
 )
 
 // Config is every setting of the program. Each can be given in a TOML file, in the environment and as a flag, in rising
@@ -73,15 +76,15 @@ var settings = []setting{
 func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 func (s setting) env() string  { return "TELECOMMUNE_" + strings.ToUpper(s.key) }
 
-// addConfigFlags gives a command the flags of the named settings; config then takes them up.
-func addConfigFlags(flags *pflag.FlagSet, keys ...string) {
+// addConfigFlags gives a command the named flags; config then takes them up.
+func addConfigFlags(flags *pflag.FlagSet, names ...string) {
 	defaults := defaultConfig()
-	for _, s := range settings {
-		for _, key := range keys {
-			if s.key == key {
-				flags.String(s.flag(), s.get(&defaults), s.usage)
-			}
+	for _, name := range names {
+		i := slices.IndexFunc(settings, func(s setting) bool { return s.flag() == name })
+		if i < 0 {
+			panic("no setting " + name)
 		}
+		flags.String(name, settings[i].get(&defaults), settings[i].usage)
 	}
 }
 
@@ -91,7 +94,7 @@ func defaultConfig() Config {
 		host = "node"
 	}
 	return Config{
-		State:    defaultState(),
+		State:    postgres.DefaultState(),
 		SIP:      "0.0.0.0:5060",
 		HTTP:     "127.0.0.1:8080",
 		RTPPorts: "10000-20000",
@@ -101,33 +104,20 @@ func defaultConfig() Config {
 	}
 }
 
-// defaultState is where services keep their state as root, and below the user's home else (XDG base directories).
-func defaultState() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/telecommune"
-	}
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "telecommune")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "telecommune-state"
-	}
-	return filepath.Join(home, ".local", "state", "telecommune")
-}
-
-// defaultPrompts looks for what `make prompts` made: in the folder the program is started in, or beside the program.
+// defaultPrompts looks for the clips that `make prompts` spoke: below the folder the program is started in, beside a
+// built program, or where a package puts them.
 func defaultPrompts() []string {
-	dirs := []string{"prompts"}
+	const built, packaged = "build/prompts", "/usr/share/telecommune/prompts"
+	dirs := []string{built, packaged}
 	if exe, err := os.Executable(); err == nil {
-		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "prompts"))
+		dirs = []string{built, filepath.Join(filepath.Dir(exe), "..", built), packaged}
 	}
 	for _, dir := range dirs {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
 			return []string{dir}
 		}
 	}
-	return dirs[:1]
+	return []string{built}
 }
 
 // config puts the settings together for one command line.

@@ -1,17 +1,56 @@
 package main
 
-// explain is the one line that stands for an error, with what to do next where that is known.
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"telecommune/billing"
+	"telecommune/billing/statement"
+	"telecommune/billing/tariff"
+	"telecommune/internal/postgres"
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// explain is the one line that stands for an error, with what to do next where that helps.
 func explain(err error) string {
+	line := err.Error()
 	for _, h := range hints {
-		if h.of(err) {
-			return oneLine(err.Error() + "; " + h.hint)
+		if errors.Is(err, h.of) {
+			line += "; " + h.next
+			break
 		}
 	}
-	return oneLine(err.Error())
+	return oneLine(line)
 }
 
-// hints say what to do about errors of the domain.
+// hints say what to do about errors of the domain; the first that is in the chain counts.
 var hints = []struct {
-	of   func(error) bool
-	hint string
-}{}
+	of   error
+	next string
+}{
+	{context.Canceled, "it was interrupted"},
+
+	{billing.ErrInsufficientCredit, "pay in with `telecommune account topup CODE AMOUNT`, or allow it more with --limit"},
+	{billing.ErrConflict, "the key was used before for something else: take another --key"},
+	{billing.ErrBlocked, "let it again with `telecommune account unblock CODE`"},
+	{billing.ErrExists, "change it with set, or remove it first"},
+	{billing.ErrNotFound, "the list command shows what there is"},
+	{billing.ErrVoucherSpent, "`telecommune voucher list` shows by whom"},
+	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
+
+	{routing.ErrExists, "change it with `telecommune trunk set CODE`"},
+	{routing.ErrNotFound, "`telecommune trunk list` shows what there is"},
+	{tariff.ErrUnknownTrunk, "add it first with `telecommune trunk add CODE --address HOST:PORT`"},
+	{tariff.ErrNotFound, "`telecommune deck list` shows what there is"},
+	{tariff.ErrCurrency, "convert its prices, or give the right --currency"},
+
+	{pbx.ErrExists, "the list command shows what there is"},
+	{pbx.ErrNotFound, "the list command shows what there is"},
+	{pbx.ErrNoCall, "`telecommune call list` shows which run"},
+	{errNoServe, "start it with `telecommune serve`"},
+
+	{postgres.ErrBackup, "nothing was changed"},
+	{fs.ErrPermission, "run it as the user that serve runs as, or choose another --state"},
+}

@@ -52,8 +52,8 @@ func run(ctx context.Context, args []string, s streams) int {
 		}
 	})
 	failed, err := root.ExecuteContextC(ctx)
-	if err == nil || errors.Is(err, errReported) {
-		return exitCode(err)
+	if err == nil {
+		return 0
 	}
 	if usage := (usageError{}); !begun || errors.As(err, &usage) {
 		fmt.Fprintf(s.err, "telecommune: %s; see %q\n", oneLine(err.Error()), failed.CommandPath()+" --help")
@@ -61,16 +61,6 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	fmt.Fprintf(s.err, "telecommune: %s\n", explain(err))
 	return exitFailed
-}
-
-// errReported is returned by a command that has said itself what is wrong, on its output.
-var errReported = errors.New("reported on the output")
-
-func exitCode(err error) int {
-	if err != nil {
-		return exitFailed
-	}
-	return 0
 }
 
 // usageError marks wrong usage that only a command's own code can see.
@@ -94,6 +84,10 @@ decimals such as 12.50; instants are RFC 3339.`,
 	root.PersistentFlags().String("config", "", "`FILE` with settings in TOML (also TELECOMMUNE_CONFIG)")
 	addOutputFlag(root.PersistentFlags())
 	root.AddCommand(
+		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
+		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), rateCommand(), routeCommand(),
+		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),
+		callCommand(), statementCommand(), booksCommand(), enterpriseCommand(),
 		versionCommand(),
 	)
 	eachCommand(root, func(c *cobra.Command) {
@@ -106,6 +100,7 @@ decimals such as 12.50; instants are RFC 3339.`,
 
 // group makes a command that only has subcommands say so, instead of taking anything and printing its help.
 func group(c *cobra.Command) {
+	c.DisableFlagsInUseLine = true
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var names []string
 		for _, sub := range c.Commands() {
@@ -117,6 +112,16 @@ func group(c *cobra.Command) {
 			return usagef("%s has no command %q, only %s", c.CommandPath(), args[0], strings.Join(names, ", "))
 		}
 		return usagef("%s needs one of its commands: %s", c.CommandPath(), strings.Join(names, ", "))
+	}
+}
+
+// takes refuses any other number of arguments, and says what they are.
+func takes(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return fmt.Errorf("wrong arguments, want: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 	}
 }
 

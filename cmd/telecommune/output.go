@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -38,12 +37,15 @@ func show[T any](cmd *cobra.Command, object T) error {
 	case formatCSV:
 		return writeCSV(cmd.OutOrStdout(), []T{object})
 	}
-	columns := columnsOf(reflect.TypeFor[T]())
+	value := reflect.ValueOf(object)
+	columns := slices.DeleteFunc(columnsOf(value.Type()), func(c column) bool {
+		return c.optional && value.FieldByIndex(c.index).IsZero()
+	})
 	return writeTable(cmd.OutOrStdout(), nil, len(columns), func(n, col int) cell {
 		if col == 0 {
 			return cell{text: columns[n].name}
 		}
-		return columns[n].in(reflect.ValueOf(object))
+		return columns[n].in(value)
 	})
 }
 
@@ -95,53 +97,49 @@ func writeCSV[T any](w io.Writer, rows []T) error {
 }
 
 // writeTable writes n rows of cells, under a header when there are columns, else as pairs of name and value. Figures
-// are aligned to the right: tabwriter aligns whole tables only, so those cells are padded beforehand.
+// are aligned to the right under their header.
 func writeTable(w io.Writer, columns []column, n int, at func(n, col int) cell) error {
 	width, header := 2, 0
 	if columns != nil {
 		width, header = len(columns), 1
 	}
 	lines := make([][]cell, header+n)
+	widths := make([]int, width)
 	for i := range lines {
 		lines[i] = make([]cell, width)
 		for col := range lines[i] {
 			if i < header {
 				lines[i][col] = cell{strings.ToUpper(columns[col].name), columns[col].figure}
-				continue
+			} else {
+				lines[i][col] = at(i-header, col)
 			}
-			lines[i][col] = at(i-header, col)
 			lines[i][col].text = printable(lines[i][col].text)
+			widths[col] = max(widths[col], utf8.RuneCountInString(lines[i][col].text))
 		}
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range lines {
-		texts := make([]string, width)
+		var text strings.Builder
 		for col, c := range line {
-			texts[col] = c.text
+			space := strings.Repeat(" ", widths[col]-utf8.RuneCountInString(c.text))
 			if c.figure && columns != nil {
-				texts[col] = strings.Repeat(" ", widest(lines, col)-utf8.RuneCountInString(c.text)) + c.text
+				text.WriteString(space + c.text + "  ")
+			} else {
+				text.WriteString(c.text + space + "  ")
 			}
 		}
-		if _, err := fmt.Fprintln(tw, strings.TrimRight(strings.Join(texts, "\t"), "\t ")); err != nil {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(text.String(), " ")); err != nil {
 			return err
 		}
 	}
-	return tw.Flush()
-}
-
-func widest(lines [][]cell, col int) int {
-	most := 0
-	for _, line := range lines {
-		most = max(most, utf8.RuneCountInString(line[col].text))
-	}
-	return most
+	return nil
 }
 
 // column is a field of a row type, by its JSON name.
 type column struct {
-	name   string
-	index  []int
-	figure bool
+	name     string
+	index    []int
+	figure   bool
+	optional bool // left out of JSON when empty
 }
 
 type cell struct {
@@ -153,11 +151,13 @@ type cell struct {
 func columnsOf(t reflect.Type) []column {
 	var columns []column
 	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous || !f.IsExported() || name == "-" || !fitsCell(f.Type) {
 			continue
 		}
-		columns = append(columns, column{name: name, index: f.Index, figure: isFigure(f.Type)})
+		columns = append(columns, column{
+			name: name, index: f.Index, figure: isFigure(f.Type), optional: strings.HasPrefix(options, "omit"),
+		})
 	}
 	return columns
 }
@@ -195,11 +195,11 @@ func cellText(v reflect.Value) string {
 		}
 		v = v.Elem()
 	}
+	if v.Kind() == reflect.Struct && v.IsZero() {
+		return "" // no time, no address
+	}
 	switch x := v.Interface().(type) {
 	case time.Time:
-		if x.IsZero() {
-			return ""
-		}
 		return x.UTC().Format(time.RFC3339)
 	case fmt.Stringer:
 		return x.String()

@@ -20,7 +20,7 @@ func versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Show which version of the program this is.",
 		Example: "  telecommune version -o json",
-		Args:    cobra.NoArgs,
+		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return show(cmd, buildVersion())
 		},

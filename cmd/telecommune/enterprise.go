@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"telecommune/billing"
+	"telecommune/billing/tariff"
+)
+
+// enterpriseInfo is an enterprise with its tax written as people write it.
+type enterpriseInfo struct {
+	billing.Enterprise
+	VAT string `json:"vat_percent"`
+}
+
+func enterpriseCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "enterprise",
+		Short: "Look after the enterprises that sell calls.",
+	}
+	c.AddCommand(enterpriseShow(), enterpriseSet())
+	return c
+}
+
+func enterpriseShow() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show CODE",
+		Short:   "Show an enterprise.",
+		Example: "  telecommune enterprise show CALL",
+		Args:    takes(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return with(cmd, func(ctx context.Context, s services) error {
+				e, err := s.billing.Enterprise(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return show(cmd, enterpriseInfo{e, e.VAT.String()})
+			})
+		},
+	}
+}
+
+func enterpriseSet() *cobra.Command {
+	var vat tariff.Percent
+	c := &cobra.Command{
+		Use:     "set CODE",
+		Short:   "Set the tax within an enterprise's prices, for calls from now on.",
+		Example: "  telecommune enterprise set CALL --vat 19",
+		Args:    takes(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return with(cmd, func(ctx context.Context, s services) error {
+				e, err := s.billing.SetVAT(ctx, args[0], vat)
+				if err != nil {
+					return err
+				}
+				return show(cmd, enterpriseInfo{e, e.VAT.String()})
+			})
+		},
+	}
+	parsedFlag(c.Flags(), &vat, "vat", tariff.ParsePercent, "value added tax in `PERCENT`, such as 19 or 7.7")
+	require(c, "vat")
+	return c
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"telecommune/internal/e164"
+	"telecommune/internal/money"
+	"telecommune/routing"
+)
+
+// routeInfo is what `route explain` shows.
+type routeInfo struct {
+	Number     e164.Number     `json:"number"`
+	At         time.Time       `json:"at"`
+	Candidates []candidateInfo `json:"candidates"`
+	Skipped    []routing.Skip  `json:"skipped"`
+}
+
+// candidateInfo is a trunk that may carry the call.
+type candidateInfo struct {
+	Rank          int          `json:"rank"`
+	Trunk         string       `json:"trunk"`
+	Prefix        string       `json:"prefix"`
+	RatePerMinute money.Amount `json:"rate_per_minute"`
+	Cost          money.Amount `json:"cost"` // of a call of routing.ExpectedSeconds
+	Deck          string       `json:"deck"`
+	Capacity      capacity     `json:"capacity"`
+}
+
+// capacity tells whether a trunk has a channel left.
+type capacity string
+
+const (
+	capacityFree    capacity = "free"
+	capacityUnknown capacity = "unknown" // serve does not run, or another time than now is meant
+)
+
+func routeCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "route",
+		Short: "Look at the ways that calls take.",
+	}
+	c.AddCommand(routeExplain())
+	return c
+}
+
+func routeExplain() *cobra.Command {
+	var account string
+	var at moment
+	c := &cobra.Command{
+		Use:   "explain NUMBER",
+		Short: "Show the trunks that would carry a call to a number, cheapest first, and why others would not.",
+		Long: fmt.Sprintf(`Show the trunks that would carry a call to a number, cheapest first, and why others would not.
+
+Cost is that of a call of %d seconds. A trunk that costs more than the caller pays is skipped; without --account the
+caller pays by the deck retail, or when that has no rate for the number, nothing is compared. Which trunks are full only
+a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
+		Example: "  telecommune route explain +380441234567 --account anna",
+		Args:    takes(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			number, err := e164.Parse(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := config(cmd)
+			if err != nil {
+				return err
+			}
+			return with(cmd, func(ctx context.Context, s services) error {
+				when, err := instant(ctx, s, at)
+				if err != nil {
+					return err
+				}
+				plan, err := planFor(ctx, s, number, account, when)
+				if err != nil {
+					return err
+				}
+				known := capacityUnknown
+				if at == "" {
+					if plan, known, err = askCapacity(ctx, askServe(c.State), plan); err != nil {
+						return err
+					}
+				}
+				return showRoute(cmd, plan, known)
+			})
+		},
+	}
+	accountFlag(c, &account, "`CODE` of the account that calls")
+	parsedFlag(c.Flags(), &at, "at", parseMoment, "`TIME` of the call, an instant or a date in the commune's zone (default: now)")
+	return c
+}
+
+// planFor plans a call as the call script would.
+func planFor(ctx context.Context, s services, number e164.Number, account string, when time.Time) (routing.Plan, error) {
+	p, err := payerOf(ctx, s, account)
+	if err != nil {
+		return routing.Plan{}, err
+	}
+	snapshot, err := s.trunks.LoadAt(ctx, when)
+	if err != nil {
+		return routing.Plan{}, err
+	}
+	retail, ok := snapshot.Decks().Retail(p.tariff, number, when)
+	if !ok && account != "" {
+		return routing.Plan{}, p.noRate(number, when)
+	}
+	return snapshot.Plan(when, number, retail, p.vat, 0), nil
+}
+
+// askCapacity takes out the trunks that are full now, if a serve runs that knows.
+func askCapacity(ctx context.Context, serve *control, plan routing.Plan) (routing.Plan, capacity, error) {
+	full, err := serve.trunks(ctx)
+	if errors.Is(err, errNoServe) {
+		return plan, capacityUnknown, nil
+	}
+	if err != nil {
+		return plan, capacityUnknown, err
+	}
+	return plan.Without(func(t routing.Trunk) routing.Reason { return full[t.Code] }), capacityFree, nil
+}
+
+func showRoute(cmd *cobra.Command, plan routing.Plan, known capacity) error {
+	info := routeInfo{Number: plan.Number, At: plan.At.UTC(), Candidates: []candidateInfo{}, Skipped: plan.Skipped}
+	for _, c := range plan.Candidates {
+		info.Candidates = append(info.Candidates, candidateInfo{
+			c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Cost, c.Row.Deck, known,
+		})
+	}
+	if outputFormat(cmd) == formatJSON {
+		return show(cmd, info)
+	}
+	if err := list(cmd, info.Candidates); err != nil || outputFormat(cmd) == formatCSV || len(info.Skipped) == 0 {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout())
+	return list(cmd, info.Skipped)
+}
