@@ -1,0 +1,104 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"time"
+
+	"telecommune/billing"
+	"telecommune/billing/statement"
+)
+
+// bill shows the statement of a month, the current one unless another is asked for.
+func (s *site) bill(w http.ResponseWriter, r *http.Request) error {
+	code := s.sessions.GetString(r.Context(), accountKey)
+	if code == "" {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return nil
+	}
+	account, err := s.Billing.Account(r.Context(), code)
+	if err != nil {
+		return err
+	}
+	st, periods, err := s.statement(r, code)
+	if err != nil {
+		return err
+	}
+	part, err := st.HTML()
+	if err != nil {
+		return err
+	}
+	v := billView{Account: account, Statement: part, Period: st.Period, Periods: periods}
+	if i := slices.Index(periods, st.Period); i > 0 {
+		v.Later = &periods[i-1]
+	}
+	if i := slices.Index(periods, st.Period); i < len(periods)-1 {
+		v.Earlier = &periods[i+1]
+	}
+	s.show(w, http.StatusOK, "bill", view{Title: "Statement " + st.Period.String(), LoggedIn: code, Bill: v})
+	return nil
+}
+
+// billView is what the page of the bill shows beside the statement.
+type billView struct {
+	Account        billing.Account
+	Statement      template.HTML
+	Period         statement.Period
+	Periods        []statement.Period // newest first
+	Earlier, Later *statement.Period
+}
+
+func (s *site) statementText(w http.ResponseWriter, r *http.Request) error {
+	return s.download(w, r, "txt", "text/plain; charset=utf-8", func(st statement.Statement) error {
+		return st.WriteText(w)
+	})
+}
+
+func (s *site) statementJSON(w http.ResponseWriter, r *http.Request) error {
+	return s.download(w, r, "json", "application/json", func(st statement.Statement) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(st)
+	})
+}
+
+// download gives a statement as a file. An error of write is the connection's: there is nobody left to tell.
+func (s *site) download(w http.ResponseWriter, r *http.Request, ext, kind string, write func(statement.Statement) error) error {
+	code := s.sessions.GetString(r.Context(), accountKey)
+	if code == "" {
+		return errLoggedOut
+	}
+	st, _, err := s.statement(r, code)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="statement-%s-%s.%s"`, code, st.Period, ext))
+	if err := write(st); err != nil {
+		s.Log.Debug("download broken off", "path", r.URL.Path, "err", err)
+	}
+	return nil
+}
+
+// statement makes the statement that a request asks for, and lists the months that there are.
+func (s *site) statement(r *http.Request, account string) (statement.Statement, []statement.Period, error) {
+	now := time.Now()
+	periods, err := statement.Periods(r.Context(), s.DB, account, now)
+	if err != nil {
+		return statement.Statement{}, nil, err
+	}
+	period := periods[0]
+	if asked := r.URL.Query().Get("period"); asked != "" {
+		if period, err = statement.ParsePeriod(asked); err != nil {
+			return statement.Statement{}, nil, err
+		}
+		if !slices.Contains(periods, period) {
+			return statement.Statement{}, nil, fmt.Errorf("%s: %w", period, statement.ErrPeriod)
+		}
+	}
+	st, err := statement.Make(r.Context(), s.DB, account, period, now)
+	return st, periods, err
+}

@@ -1,0 +1,64 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"telecommune/billing"
+)
+
+var (
+	codeSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+	pinSyntax  = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+func (s *site) loginForm(w http.ResponseWriter, r *http.Request) error {
+	if s.sessions.GetString(r.Context(), accountKey) != "" {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	}
+	s.show(w, http.StatusOK, "login", view{Title: "Log in"})
+	return nil
+}
+
+// login opens the bill of an account to whoever knows its PIN. A wrong PIN, somebody else's PIN and an account that does
+// not exist get one and the same answer.
+func (s *site) login(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return errors.Join(errForm, err)
+	}
+	now, client := time.Now(), s.client(r)
+	if wait := s.byAddress.take(client, now); wait > 0 {
+		return tooFast{wait}
+	}
+	account := strings.TrimSpace(r.PostFormValue("account"))
+	pin := strings.NewReplacer(" ", "", "-", "").Replace(r.PostFormValue("pin")) // people write it in groups
+	if !codeSyntax.MatchString(account) || !pinSyntax.MatchString(pin) {
+		return billing.ErrUnknownCaller
+	}
+	if wait := s.byAccount.take(account, now); wait > 0 {
+		return tooFast{wait}
+	}
+	caller, err := s.Billing.Login(r.Context(), account, pin, billing.PINSource{Caller: client, Provider: "web"})
+	if err != nil {
+		return err
+	}
+	// A new token, so that one that somebody planted in this browser before is worth nothing.
+	if err := s.sessions.RenewToken(r.Context()); err != nil {
+		return err
+	}
+	s.sessions.Put(r.Context(), accountKey, caller.Account)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+func (s *site) logout(w http.ResponseWriter, r *http.Request) error {
+	if err := s.sessions.Destroy(r.Context()); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	return nil
+}
