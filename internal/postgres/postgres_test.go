@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"telecommune/internal/postgres"
 	"telecommune/internal/postgres/pgtest"
 )
@@ -57,7 +59,8 @@ func open(t *testing.T, o postgres.Options) *postgres.DB {
 }
 
 func TestOpenPrivate(t *testing.T) {
-	t.Parallel()
+	leaks := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, leaks) }) // after the last Close
 	state := stateFolder(t)
 	serve := open(t, postgres.Options{State: state, Owner: true})
 	serve.MustExec(`INSERT INTO book VALUES ('X', 'Kept', 'EUR')`)

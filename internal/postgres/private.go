@@ -135,6 +135,7 @@ func (d *DB) join(ctx context.Context) error {
 func (d *DB) awaitUsers() error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
+	var told bool
 	for deadline := time.Now().Add(usersWait); ; <-tick.C {
 		users, err := tryLock(d.path("users.lock"), exclusive)
 		if err == nil {
@@ -143,6 +144,10 @@ func (d *DB) awaitUsers() error {
 		}
 		if !errors.Is(err, errTaken) {
 			return err
+		}
+		if !told {
+			d.log.Info("other programs still use the database; waiting for them", "at_most", usersWait)
+			told = true
 		}
 		if time.Now().After(deadline) {
 			d.log.Warn("stopping the database though other programs still use it")

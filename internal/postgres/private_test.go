@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -38,18 +39,16 @@ func child() error {
 		return errors.Join(err, db.Close())
 	}
 	fmt.Println("ready")
-	_, err = bufio.NewReader(os.Stdin).ReadString('\n')
-	if _, pingErr := db.Exec(`SELECT`); pingErr != nil {
-		err = pingErr // the database was gone before its user
-	} else {
-		err = nil
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return errors.Join(err, db.Close())
 	}
+	_, err = db.Exec(`SELECT`) // an error when the database is gone before its user
 	return errors.Join(err, db.Close())
 }
 
 type program struct {
 	*exec.Cmd
-	in  interface{ Close() error }
+	in  io.Closer
 	out *bufio.Reader
 }
 
@@ -156,12 +155,7 @@ func TestServeWaitsForCommand(t *testing.T) {
 	state := stateFolder(t)
 	command := startProgram(t, state)
 	command.awaitReady(t)
-	waiting := make(chan struct{}, 1)
-	log := slog.New(slog.NewTextHandler(lineFunc(func(line string) {
-		if strings.Contains(line, "waiting for another program") {
-			waiting <- struct{}{}
-		}
-	}), nil))
+	waiting, log := watch("waiting for another program")
 	opened := make(chan error, 1)
 	var serve *postgres.DB
 	go func() {
@@ -180,6 +174,44 @@ func TestServeWaitsForCommand(t *testing.T) {
 	if err := serve.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestOwnerWaitsForUsers(t *testing.T) {
+	t.Parallel()
+	state := stateFolder(t)
+	waiting, log := watch("other programs still use the database")
+	owner, err := postgres.Open(context.Background(), postgres.Options{State: state, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := startProgram(t, state)
+	joined.awaitReady(t)
+	closed := make(chan error, 1)
+	go func() { closed <- owner.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("the owner ended before its user: %v", err)
+	case <-waiting:
+		defer func() {
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	joined.end(t) // it uses the database once more
+}
+
+// watch gives a log, and a channel that tells when a line with the words came.
+func watch(words string) (<-chan struct{}, *slog.Logger) {
+	seen := make(chan struct{}, 1)
+	return seen, slog.New(slog.NewTextHandler(lineFunc(func(line string) {
+		if strings.Contains(line, words) {
+			select {
+			case seen <- struct{}{}:
+			default:
+			}
+		}
+	}), nil))
 }
 
 type lineFunc func(line string)
@@ -272,7 +304,7 @@ func TestStalePostmasterFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	pidFile := fmt.Sprintf("%d\n%s\n1700000000\n5432\n%s\n\n    123 456\nready\n", bystander.Process.Pid, data, filepath.Dir(data))
-	if err := os.WriteFile(filepath.Join(data, "postmaster.pid"), []byte(pidFile), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(data, "postmaster.pid"), []byte(pidFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	open(t, postgres.Options{State: state})
