@@ -43,11 +43,11 @@ func TestCallFromHoldToEntry(t *testing.T) {
 		t.Fatalf("entries %+v, %v", entries, err)
 	}
 	want := []ledger.Line{
-		{"CALL", "2100:ana", 91_000},
-		{"CALL", "4000:T1", -76_471},
-		{"CALL", "2500", -14_529},
-		{"CALL", "5000:T1", 45_500},
-		{"CALL", "2200:K1", -45_500},
+		ledger.Debit("CALL", "2100:ana", 91_000),
+		ledger.Credit("CALL", "4000:T1", 76_471),
+		ledger.Credit("CALL", "2500", 14_529),
+		ledger.Debit("CALL", "5000:T1", 45_500),
+		ledger.Credit("CALL", "2200:K1", 45_500),
 	}
 	for i, l := range entries[0].Lines {
 		if l != want[i] {

@@ -128,13 +128,12 @@ func (s *spool) settleFile(ctx context.Context, file string, settle func(context
 		var st Settlement
 		err := json.Unmarshal(line, &st)
 		if err == nil {
-			err = settle(ctx, st)
-		}
-		if err == nil {
-			continue
-		}
-		if passing(err) {
-			return nil, err
+			if err = settle(ctx, st); err == nil {
+				continue
+			}
+			if passing(err) {
+				return nil, err
+			}
 		}
 		s.log.Error("spooled settlement set aside", "file", filepath.Join(s.folder, badSpool), "line", string(line), "err", err)
 		bad = append(append(bad, line...), '\n')

@@ -233,6 +233,24 @@ func TestVouchersAreOnTheBill(t *testing.T) {
 	}
 }
 
+func TestPeriods(t *testing.T) {
+	h := newHouse(t, "anna", "bert")
+	// The first entry counts in June, in Berlin; the account itself is opened when the test runs.
+	h.topUp(t, t, "anna", instant(t, "2025-05-31T22:00:00Z"), money.Unit)
+	periods, err := statement.Periods(t.Context(), h.db, "anna", instant(t, "2030-01-31T23:30:00Z"))
+	must(t, err)
+	if first, last := periods[0], periods[len(periods)-1]; first.String() != "2030-02" || last.String() != "2025-06" || len(periods) != 57 {
+		t.Errorf("%d months from %s back to %s", len(periods), first, last)
+	}
+	now := time.Now()
+	if periods, err := statement.Periods(t.Context(), h.db, "bert", now); err != nil || len(periods) != 1 {
+		t.Errorf("of a new account: %v, %v", periods, err)
+	}
+	if _, err := statement.Periods(t.Context(), h.db, "nobody", now); !errors.Is(err, billing.ErrNotFound) {
+		t.Errorf("of nobody: %v, want ErrNotFound", err)
+	}
+}
+
 func TestMakeRefuses(t *testing.T) {
 	h := newHouse(t, "anna")
 	june, err := statement.ParsePeriod("2027-06")

@@ -1,0 +1,193 @@
+package billing_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"telecommune/billing"
+	"telecommune/internal/money"
+)
+
+var phoneA = billing.PINSource{Caller: "+49151000001", Provider: "P1"}
+
+func TestPIN(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", 0)
+	h.account(t, "bob", 0)
+	pin, err := h.IssuePIN(t.Context(), "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := h.count(t, `SELECT count(*) FROM pin WHERE encode(hmac, 'escape') LIKE '%' || $1 || '%'`, pin); n != 0 {
+		t.Error("the PIN stands in the database")
+	}
+	if c, err := h.ByPIN(t.Context(), pin, phoneA); err != nil || c.Account != "ana" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := h.Login(t.Context(), "ana", pin, phoneA); err != nil || c.Account != "ana" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, account := range []string{"bob", "eve", ""} {
+		if _, err := h.Login(t.Context(), account, pin, phoneA); !errors.Is(err, billing.ErrUnknownCaller) {
+			t.Errorf("as %q: %v", account, err)
+		}
+	}
+	// A blocked account sees its bill and makes no calls.
+	if _, err := h.Block(t.Context(), "ana", true); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := h.ByPIN(t.Context(), pin, phoneA); err != nil || !c.Blocked {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if n, err := h.RevokePINs(t.Context(), "ana"); err != nil || n != 1 {
+		t.Errorf("%d revoked, %v", n, err)
+	}
+	if _, err := h.ByPIN(t.Context(), pin, phoneA); !errors.Is(err, billing.ErrUnknownCaller) {
+		t.Errorf("revoked: %v", err)
+	}
+	keyless := billing.New(h.db, billing.Options{})
+	if _, err := keyless.IssuePIN(t.Context(), "ana"); !errors.Is(err, billing.ErrKey) {
+		t.Errorf("without key: %v", err)
+	}
+}
+
+func TestWrongPINs(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", 0)
+	pin, err := h.IssuePIN(t.Context(), "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(typed string, from billing.PINSource, want error) {
+		t.Helper()
+		if _, err := h.ByPIN(t.Context(), typed, from); !errors.Is(err, want) {
+			t.Errorf("%+v: %v, want %v", from, err, want)
+		}
+	}
+	hostile := []string{"000000000000", "", "' OR 1=1 --", strings.Repeat("9", 10_000), "\x00"}
+	for _, wrong := range hostile {
+		try(wrong, phoneA, billing.ErrUnknownCaller)
+	}
+	try("000000000000", phoneA, billing.ErrTooManyPINs)
+	try(pin, phoneA, billing.ErrTooManyPINs) // without look-up
+	other := billing.PINSource{Caller: "+49151000002", Provider: "P1"}
+	try(pin, other, nil) // others still get in
+
+	// An hour later the caller may try again, and the old failures are gone.
+	if _, err := h.db.Exec(`UPDATE pin_failure SET at = at - interval '61 min'`); err != nil {
+		t.Fatal(err)
+	}
+	try("000000000000", phoneA, billing.ErrUnknownCaller)
+	if n := h.count(t, `SELECT count(*) FROM pin_failure`); n != 1 {
+		t.Errorf("%d failures kept", n)
+	}
+
+	// Callers without a number don't lock each other out, only all of them their provider.
+	withheld := billing.PINSource{Provider: "P1"}
+	for range 98 {
+		try("000000000000", withheld, billing.ErrUnknownCaller)
+	}
+	try(pin, withheld, billing.ErrTooManyPINs)
+	try(pin, other, billing.ErrTooManyPINs)
+	try(pin, billing.PINSource{Provider: "P2"}, nil)
+}
+
+// Guesses made at once don't get more tries than guesses made one by one.
+func TestWrongPINsAtOnce(t *testing.T) {
+	h := newHouse(t)
+	warm(t, h.db, 20)
+	var refused sync.Map
+	var guessing sync.WaitGroup
+	for i := range 40 {
+		guessing.Go(func() {
+			_, err := h.ByPIN(t.Context(), fmt.Sprint(i), phoneA)
+			if errors.Is(err, billing.ErrTooManyPINs) {
+				refused.Store(i, true)
+			} else if !errors.Is(err, billing.ErrUnknownCaller) {
+				t.Error(err)
+			}
+		})
+	}
+	guessing.Wait()
+	n := 0
+	refused.Range(func(any, any) bool { n++; return true })
+	if n != 35 {
+		t.Errorf("%d of 40 guesses refused, want 35", n)
+	}
+}
+
+func TestVouchers(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", money.Unit)
+	h.account(t, "bob", 0)
+	issue := func(amount money.Amount, key string, want error) billing.Voucher {
+		t.Helper()
+		v, err := h.IssueVoucher(t.Context(), billing.VoucherIssue{Account: "ana", Amount: amount, Key: key})
+		if !errors.Is(err, want) {
+			t.Errorf("%s under %q: %v, want %v", amount, key, err, want)
+		}
+		return v
+	}
+	redeem := func(number, into string, want error) {
+		t.Helper()
+		if _, err := h.RedeemVoucher(t.Context(), number, into, ""); !errors.Is(err, want) {
+			t.Errorf("%q into %s: %v, want %v", number, into, err, want)
+		}
+	}
+	first := issue(300_001, "k1", nil)
+	if again := issue(300_001, "k1", nil); again != first || len(first.Number) != 17 {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	issue(300_000, "k1", billing.ErrConflict)
+	second := issue(100_000, "", nil)
+	issue(600_000, "", billing.ErrInsufficientCredit)
+	issue(0, "", billing.ErrAmount)
+	issue(-1, "", billing.ErrAmount)
+	h.wantAccount(t, "ana", 599_999, 0)
+
+	redeem("12345 67890 12346", "bob", billing.ErrVoucherNumber)
+	redeem("00000 00000 00000", "bob", billing.ErrNotFound)
+	redeem(first.Number, "eve", billing.ErrNotFound)
+	redeem(first.Number, "bob", nil)
+	redeem(strings.ReplaceAll(first.Number, " ", ""), "bob", nil)
+	redeem(first.Number, "ana", billing.ErrVoucherSpent)
+	redeem(second.Number, "ana", nil)
+	h.wantAccount(t, "ana", 699_999, 0)
+	h.wantAccount(t, "bob", 300_001, 0)
+	h.wantBooks(t)
+
+	if _, err := h.Block(t.Context(), "ana", true); err != nil {
+		t.Fatal(err)
+	}
+	issue(1, "", billing.ErrBlocked)
+	list, err := h.Vouchers(t.Context(), "bob")
+	if err != nil || len(list) != 1 || list[0].ID != first.ID || *list[0].RedeemedBy != "bob" || list[0].Number != "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A voucher is redeemed once, also by two at once.
+func TestVoucherAtOnce(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", money.Unit)
+	h.account(t, "bob", 0)
+	h.account(t, "eve", 0)
+	v, err := h.IssueVoucher(t.Context(), billing.VoucherIssue{Account: "ana", Amount: money.Unit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warm(t, h.db, 2)
+	errs := make([]error, 2)
+	var redeeming sync.WaitGroup
+	for i, into := range []string{"bob", "eve"} {
+		redeeming.Go(func() { _, errs[i] = h.RedeemVoucher(t.Context(), v.Number, into, "") })
+	}
+	redeeming.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), billing.ErrVoucherSpent) {
+		t.Errorf("%v", errs)
+	}
+	h.wantBooks(t)
+}
