@@ -2,6 +2,7 @@ package billing_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,10 +19,11 @@ import (
 // happened once.
 func TestFailedWrites(t *testing.T) {
 	type stage struct {
-		house // over the faulty pool
-		r     billing.Request
-		st    billing.Settlement
-		code  string // of a voucher
+		house          // over the faulty pool
+		account string // also used as key
+		r       billing.Request
+		st      billing.Settlement
+		voucher string
 	}
 	hold := func(t *testing.T, s *stage) {
 		t.Helper()
@@ -30,7 +32,9 @@ func TestFailedWrites(t *testing.T) {
 		}
 	}
 	const start = money.Unit
-	for _, tt := range []struct {
+	h := newHouse(t)
+	pool, fault := faulty(t, h.db)
+	for i, tt := range []struct {
 		name    string
 		prepare func(*testing.T, *stage)
 		write   func(*testing.T, *stage) error
@@ -41,7 +45,7 @@ func TestFailedWrites(t *testing.T) {
 		{
 			"top-up", nil,
 			func(t *testing.T, s *stage) error {
-				return second(s.TopUp(t.Context(), billing.TopUp{Account: "ana", Amount: money.Cent, Key: "k"}))
+				return second(s.TopUp(t.Context(), billing.TopUp{Account: s.account, Amount: money.Cent, Key: s.account}))
 			},
 			start + money.Cent, 0, false,
 		},
@@ -77,20 +81,22 @@ func TestFailedWrites(t *testing.T) {
 		{
 			"issue a voucher", nil,
 			func(t *testing.T, s *stage) error {
-				return second(s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: "ana", Amount: 7, Key: "k"}))
+				return second(s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: s.account, Amount: 7, Key: s.account}))
 			},
 			start - 7, 0, false,
 		},
 		{
 			"redeem a voucher",
 			func(t *testing.T, s *stage) {
-				v, err := s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: "ana", Amount: 7})
+				v, err := s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: s.account, Amount: 7})
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.code = v.Number
+				s.voucher = v.Number
 			},
-			func(t *testing.T, s *stage) error { return second(s.RedeemVoucher(t.Context(), s.code, "ana", "")) },
+			func(t *testing.T, s *stage) error {
+				return second(s.RedeemVoucher(t.Context(), s.voucher, s.account, ""))
+			},
 			start, 0, false,
 		},
 	} {
@@ -100,10 +106,9 @@ func TestFailedWrites(t *testing.T) {
 				name = tt.name + " failed, but stored"
 			}
 			t.Run(name, func(t *testing.T) {
-				h := newHouse(t)
-				h.account(t, "ana", start)
-				pool, fault := faulty(t, h.db)
-				s := &stage{house: onDatabase(t, pool, h.spool, "node-1"), r: request("ana", 60)}
+				code := fmt.Sprintf("acc-%d-%t", i, stored)
+				h.account(t, code, start)
+				s := &stage{house: onDatabase(t, pool, h.spool, "node-1"), account: code, r: request(code, 60)}
 				s.st = settlement(s.r.Call, 30*time.Second)
 				if tt.prepare != nil {
 					tt.prepare(t, s)
@@ -122,7 +127,7 @@ func TestFailedWrites(t *testing.T) {
 						t.Fatalf("again: %v", err)
 					}
 				}
-				h.wantAccount(t, "ana", tt.balance, tt.held)
+				h.wantAccount(t, code, tt.balance, tt.held)
 				h.wantBooks(t)
 			})
 		}

@@ -70,8 +70,8 @@ func TestStatementsOfNothing(t *testing.T) {
 }
 
 func TestMadeTwiceIsTheSame(t *testing.T) {
-	s := sample(t)
-	if text(t, s) != text(t, s) || page(t, s) != page(t, s) {
+	s, again := sample(t), sample(t)
+	if text(t, s) != text(t, again) || page(t, s) != page(t, again) {
 		t.Error("the same statement was written in two ways")
 	}
 }
