@@ -203,6 +203,45 @@ func TestMake(t *testing.T) {
 	}
 }
 
+// A call that ends while the statement is made is on it with its price, or not at all.
+func TestMakeSeesOneMoment(t *testing.T) {
+	h := newHouse(t, "anna")
+	h.topUp(t, t, "anna", instant(t, "2027-06-01T12:00:00Z"), 100*money.Unit)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 60 {
+			at := instant(t, "2027-06-14T08:00:00Z").Add(time.Duration(i) * time.Minute)
+			id := uuid.Must(uuid.NewV7())
+			_, err := h.Authorise(t.Context(), billing.Request{
+				Origin: billing.Origin{Call: id, AccessCall: id, Started: at}, Account: "anna", Number: "+380441234567",
+				Rate: retail, CallLimit: 60,
+			})
+			if err == nil {
+				err = h.Settle(t.Context(), billing.Settlement{
+					Call: id, Trunk: "alpha", Carrier: "acme", Cost: wholesale, AnsweredAt: at, Answered: time.Minute,
+					Ended: at.Add(time.Minute), Outcome: billing.Answered,
+				})
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		h.statement(t, t, "anna", "2027-06")
+	}
+	if s := h.statement(t, t, "anna", "2027-06"); len(s.Calls) != 60 {
+		t.Errorf("%d calls, want 60", len(s.Calls))
+	}
+}
+
 func TestVouchersAreOnTheBill(t *testing.T) {
 	h := newHouse(t, "anna", "bert")
 	before := time.Now()
