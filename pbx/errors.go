@@ -75,26 +75,23 @@ var unforeseen = verdict{nil, TemporaryFail, say(prompt.Unavailable), billing.Un
 
 func say(phrases ...prompt.Phrase) []prompt.Phrase { return phrases }
 
-// verdictOn finds the row of a reason; its err is the reason itself.
+// verdictOn finds the row of a reason.
 func verdictOn(reason error) verdict {
-	v := unforeseen
-	for _, row := range verdicts {
-		if errors.Is(reason, row.err) {
-			v = row
-			break
+	for _, v := range verdicts {
+		if errors.Is(reason, v.err) {
+			return v
 		}
 	}
-	v.err = reason
-	return v
+	return unforeseen
 }
 
-// farReason tells why a far party was not reached, for the caller: by the cause, which says more than the status when
-// both are there (ITU-T Q.850, RFC 3398 section 8).
+// farReason tells why a far party was not reached, as far as the caller is concerned (ITU-T Q.850, RFC 3398 section 8).
 func farReason(failure error) error {
 	var d *DialError
 	if !errors.As(failure, &d) {
 		return failure
 	}
+	late := errors.Is(failure, ErrRingTimeout) || errors.Is(failure, context.DeadlineExceeded)
 	why := errNoWay
 	switch {
 	case errors.Is(failure, ErrEnded):
@@ -103,10 +100,10 @@ func farReason(failure error) error {
 		why = ErrCodec
 	case d.Q850 == 17, d.Q850 == 21 && d.SIP >= 600, d.SIP == 486, d.SIP == 600, d.SIP == 603:
 		why = errBusy
-	case errors.Is(failure, ErrRingTimeout), errors.Is(failure, context.DeadlineExceeded), d.Q850 == 19, d.Rang && (d.SIP == 408 || d.SIP == 480 || d.SIP == 487):
+	case late, d.Q850 == 19, d.Rang && (d.SIP == 408 || d.SIP == 480 || d.SIP == 487):
 		why = errNoAnswer
 	case d.Q850 == 1, d.Q850 == 22, d.Q850 == 28, d.SIP == 404, d.SIP == 410, d.SIP == 484, d.SIP == 604:
 		why = errNoSuch
 	}
-	return fmt.Errorf("%w: %w", why, failure)
+	return fmt.Errorf("%w: %v", why, failure)
 }

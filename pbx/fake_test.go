@@ -353,6 +353,7 @@ type bank struct {
 	away     map[string]bool // operations that get no answer from the database
 	panics   map[string]bool // operations with a fault
 	log      []string        // what was asked, in order
+	extends  int             // calls of Extend, which are not in log
 	held     map[billing.CallID]int
 	attempts []routing.Attempt
 	signs    []string
@@ -434,6 +435,7 @@ func (b *bank) Authorise(ctx context.Context, r billing.Request) (billing.Hold, 
 }
 
 func (b *bank) Extend(ctx context.Context, call billing.CallID) (billing.Hold, error) {
+	b.set(func() { b.extends++ })
 	if err := b.does(ctx, "Extend"); err != nil {
 		return billing.Hold{}, err
 	}

@@ -3,9 +3,7 @@ package pbx
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -57,16 +55,17 @@ func (a *accessCall) script(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		outcome := verdictOn(a.connect(ctx, number))
+		err = a.connect(ctx, number)
+		outcome := verdictOn(err)
 		if !outcome.next {
-			return outcome.err
+			return err
 		}
 		news = outcome.say
 	}
 	return nil
 }
 
-// connect makes one call. However it ends, it is settled, or recorded when nobody paid for it.
+// connect makes one call. However it ends, it is settled, or recorded when nothing was held for it.
 func (a *accessCall) connect(ctx context.Context, number e164.Number) (err error) {
 	a.calls++
 	c := a.newCall(number, time.Now())
@@ -75,39 +74,38 @@ func (a *accessCall) connect(ctx context.Context, number e164.Number) (err error
 		c.close(ctx, err)
 	}()
 
-	ways, err := c.price()
+	ways, err := c.price() // what it costs, and which trunks can carry it for that
 	if err != nil {
 		return err
 	}
-	if err := c.authorise(ctx); err != nil {
+	if err := c.authorise(ctx); err != nil { // how long the credit lasts; so much of it is held
 		return err
 	}
-	if err := c.announce(ctx); err != nil {
+	if err := c.announce(ctx); err != nil { // both are said
 		return err
 	}
-	far, err := c.dial(ctx, ways)
+	far, err := c.dial(ctx, ways) // one trunk after the other
 	if err != nil {
 		return err
 	}
-	return c.talk(ctx, far)
+	return c.talk(ctx, far) // until one side hangs up, or what is held is used up
 }
 
 // identify finds the caller's account: by the calling number, if it can be believed, else by a PIN. The look-up comes
 // before the answer, so that a call that we can't serve costs its caller nothing.
 func (a *accessCall) identify(ctx context.Context) error {
 	caller, err := a.byPhone(ctx)
-	known := !errors.Is(err, billing.ErrUnknownCaller)
-	if known && err != nil {
+	unknown := errors.Is(err, billing.ErrUnknownCaller)
+	if err != nil && !unknown {
 		return err
 	}
 	if err := a.answer(ctx, menuTime); err != nil {
 		return err
 	}
-	if !known {
-		caller, err = a.byPIN(ctx)
-	}
-	if err != nil {
-		return err
+	if unknown {
+		if caller, err = a.byPIN(ctx); err != nil {
+			return err
+		}
 	}
 	a.caller = caller
 	a.x.live.update(a.id, func(l *live) { l.Account = caller.Account })
@@ -117,15 +115,7 @@ func (a *accessCall) identify(ctx context.Context) error {
 	return nil
 }
 
-func (a *accessCall) byPhone(ctx context.Context) (billing.Caller, error) {
-	if !a.in.Trusted || a.in.Caller == "" {
-		return billing.Caller{}, billing.ErrUnknownCaller
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return a.x.Callers.ByPhone(ctx, a.in.Caller)
-}
-
+// byPIN finds the account of a PIN that the caller types. What is no PIN at all is a try too, but is not looked up.
 func (a *accessCall) byPIN(ctx context.Context) (billing.Caller, error) {
 	ask := say(prompt.AskPIN)
 	for range tries {
@@ -144,12 +134,6 @@ func (a *accessCall) byPIN(ctx context.Context) (billing.Caller, error) {
 	return billing.Caller{}, errNoPIN
 }
 
-func (a *accessCall) checkPIN(ctx context.Context, pin string) (billing.Caller, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return a.x.Callers.ByPIN(ctx, pin, billing.PINSource{Caller: a.in.Caller.String(), Provider: a.in.Provider})
-}
-
 // whereTo is the number to call: on a contact's access number first that contact's, else what the caller dials.
 func (a *accessCall) whereTo(ctx context.Context, news []prompt.Phrase) (e164.Number, error) {
 	if a.number.Service == Contact && a.calls == 0 {
@@ -162,21 +146,23 @@ func (a *accessCall) whereTo(ctx context.Context, news []prompt.Phrase) (e164.Nu
 	if a.calls > 0 {
 		question = prompt.AskNextNumber
 	}
-	// A # behind the PIN, which needs none, is heard here: it cuts the first question short and is no try.
-	for left, first := tries, true; left > 0; first = false {
+	for wrong, asked := 0, 0; wrong < tries && asked < 10*tries; asked++ {
 		dialled, err := a.ask(ctx, slices.Concat(news, say(question)), maxDialled)
 		switch {
-		case err == nil && dialled == "" && first:
-			continue
-		case err == nil && dialled != "":
-			if number, err := Dialled(dialled, a.number.Country); err == nil {
+		case errors.Is(err, ErrNoDigits):
+			wrong++
+		case err != nil:
+			return "", err
+		case dialled == "":
+			// A # alone is no try: it was typed behind the PIN, which needs none, or while it rang.
+		default:
+			number, err := Dialled(dialled, a.number.Country)
+			if err == nil {
 				return number, nil
 			}
 			news = say(prompt.WrongNumber)
-		case err != nil && !errors.Is(err, ErrNoDigits):
-			return "", err
+			wrong++
 		}
-		left--
 	}
 	return "", errNoNumber
 }
@@ -195,38 +181,6 @@ func (a *accessCall) echo(ctx context.Context) error {
 	return errServed
 }
 
-// answer takes the call, for so long at first: the engine hangs up should we never do it.
-func (a *accessCall) answer(ctx context.Context, limit time.Duration) error {
-	a.leg.Limit(limit)
-	return a.leg.Answer(ctx)
-}
-
-// ask asks for digits, behind a welcome the first time. Any digit cuts the question short.
-func (a *accessCall) ask(ctx context.Context, question []prompt.Phrase, most int) (string, error) {
-	if !a.welcomed {
-		a.welcomed = true
-		question = slices.Concat(say(prompt.Welcome), question)
-	}
-	c := Collect{Prompt: a.voice.Say(question...), Max: most, Terminator: '#', First: firstWait, Next: nextWait}
-	digits, err := a.leg.Collect(ctx, c)
-	if err == nil || errors.Is(err, ErrNoDigits) || a.over(ctx) {
-		return digits, err
-	}
-	a.log.Error("ask without prompt", "error", err)
-	c.Prompt = nil
-	return a.leg.Collect(ctx, c)
-}
-
-// say plays audio to its end. A clip that can't be played is worth a line in the log, not the call.
-func (a *accessCall) say(ctx context.Context, audio prompt.Audio) error {
-	err := a.leg.Play(ctx, audio)
-	if err != nil && !a.over(ctx) {
-		a.log.Error("play prompt", "error", err)
-		return nil
-	}
-	return err
-}
-
 // leave says goodbye, hangs up, and records an access call in which no call was made.
 func (a *accessCall) leave(ctx context.Context, err error) {
 	why := verdictOn(err)
@@ -238,34 +192,4 @@ func (a *accessCall) leave(ctx context.Context, err error) {
 	}
 	a.leg.Hangup(why.cause)
 	a.log.Info("access call ended", "account", a.caller.Account, "calls", a.calls, "reason", err)
-}
-
-// over tells whether the caller, or the call's context, has gone.
-func (a *accessCall) over(ctx context.Context) bool {
-	select {
-	case <-a.leg.Done():
-		return true
-	default:
-		return ctx.Err() != nil
-	}
-}
-
-// reason tells why something failed: when the caller or the context has gone meanwhile, for that.
-func (a *accessCall) reason(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, errServed) || errors.Is(err, errPanic) || !a.over(ctx) {
-		return err
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return ErrEnded
-}
-
-// rescue makes an error of what recover returned, and leaves err as it is when that is nothing.
-func (a *accessCall) rescue(panicked any, err error) error {
-	if panicked == nil {
-		return err
-	}
-	a.log.Error("panic in a call", "panic", panicked, "stack", string(debug.Stack()))
-	return fmt.Errorf("%w: %v", errPanic, panicked)
 }

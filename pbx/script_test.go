@@ -288,14 +288,28 @@ func TestFullTrunkIsPassedOver(t *testing.T) {
 		second.types(kyiv + "#")
 		second.talks()
 		second.hangsUp()
-		first.hangsUp()
 		second.waits()
+		first.hangsUp()
+		first.waits()
 		if got := x.bank.settled[0].Trunk; got != "dear" {
 			t.Errorf("the second call went over %s", got)
 		}
 		if a := x.bank.attempts[0]; a.Trunk != "cheap" || a.Outcome != "full" {
 			t.Errorf("attempt %+v, want cheap full", a)
 		}
+	})
+}
+
+func TestHashAloneIsNoTry(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		x.parties["cheap"] = party{talks: time.Second}
+		p := x.call(gateway, anna)
+		p.types("####" + kyiv + "#")
+		p.hears(prompt.AskNextNumber)
+		p.types(strings.Repeat("#", 100)) // but nobody is listened to for ever
+		p.hears(prompt.Goodbye)
+		p.waits()
+		x.expect("authorise +380441234567 for anna", "settle answered 1s on cheap, 200/16")
 	})
 }
 
@@ -353,13 +367,15 @@ func TestTheCallLimitIsNotTheCredit(t *testing.T) {
 		c := caller("anna")
 		c.CallLimit = 300
 		x.bank.phones[anna] = c
-		x.bank.away["Extend"] = true // is not asked
 		p := x.call(gateway, anna)
 		p.types(kyiv + "#")
 		p.hears(prompt.OneMinuteLeft, prompt.TenSecondsLeft, prompt.LongestCall, prompt.AskNextNumber)
 		p.hangsUp()
 		p.waits()
 		x.expect("authorise +380441234567 for anna", "settle answered 5m0s on cheap, 200/16")
+		if x.bank.extends > 0 {
+			t.Error("more was asked for than a call may last")
+		}
 	})
 }
 

@@ -1,0 +1,92 @@
+package pbx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"telecommune/billing"
+	"telecommune/pbx/prompt"
+)
+
+// What the script does with the caller's leg and with the bank, each with its time-out.
+
+// answer takes the call, for so long at first: the engine hangs up should we never do it.
+func (a *accessCall) answer(ctx context.Context, limit time.Duration) error {
+	a.leg.Limit(limit)
+	return a.leg.Answer(ctx)
+}
+
+// ask asks for digits, behind a welcome the first time. Any digit cuts the question short.
+func (a *accessCall) ask(ctx context.Context, question []prompt.Phrase, most int) (string, error) {
+	if !a.welcomed {
+		a.welcomed = true
+		question = slices.Concat(say(prompt.Welcome), question)
+	}
+	c := Collect{Prompt: a.voice.Say(question...), Max: most, Terminator: '#', First: firstWait, Next: nextWait}
+	digits, err := a.leg.Collect(ctx, c)
+	if err == nil || errors.Is(err, ErrNoDigits) || a.over(ctx) {
+		return digits, err
+	}
+	a.log.Error("ask without prompt", "error", err)
+	c.Prompt = nil
+	return a.leg.Collect(ctx, c)
+}
+
+// say plays audio to its end. A clip that can't be played is worth a line in the log, not the call.
+func (a *accessCall) say(ctx context.Context, audio prompt.Audio) error {
+	err := a.leg.Play(ctx, audio)
+	if err != nil && !a.over(ctx) {
+		a.log.Error("play prompt", "error", err)
+		return nil
+	}
+	return err
+}
+
+func (a *accessCall) byPhone(ctx context.Context) (billing.Caller, error) {
+	if !a.in.Trusted || a.in.Caller == "" {
+		return billing.Caller{}, billing.ErrUnknownCaller
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return a.x.Callers.ByPhone(ctx, a.in.Caller)
+}
+
+func (a *accessCall) checkPIN(ctx context.Context, pin string) (billing.Caller, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return a.x.Callers.ByPIN(ctx, pin, billing.PINSource{Caller: a.in.Caller.String(), Provider: a.in.Provider})
+}
+
+// over tells whether the caller, or the call's context, has gone.
+func (a *accessCall) over(ctx context.Context) bool {
+	select {
+	case <-a.leg.Done():
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+// reason tells why something failed: when the caller or the context has gone meanwhile, for that.
+func (a *accessCall) reason(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, errServed) || errors.Is(err, errPanic) || !a.over(ctx) {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return ErrEnded
+}
+
+// rescue makes an error of what recover returned, and leaves err as it is when that is nothing.
+func (a *accessCall) rescue(panicked any, err error) error {
+	if panicked == nil {
+		return err
+	}
+	a.log.Error("panic in a call", "panic", panicked, "stack", string(debug.Stack()))
+	return fmt.Errorf("%w: %v", errPanic, panicked)
+}
