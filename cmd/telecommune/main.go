@@ -84,6 +84,7 @@ decimals such as 12.50; instants are RFC 3339.`,
 	root.PersistentFlags().String("config", "", "`FILE` with settings in TOML (also TELECOMMUNE_CONFIG)")
 	addOutputFlag(root.PersistentFlags())
 	root.AddCommand(
+		demoCommand(), serveCommand(),
 		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
 		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), rateCommand(), routeCommand(),
 		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"telecommune/billing"
+	"telecommune/internal/postgres"
+	"telecommune/pbx"
+	"telecommune/pbx/prompt"
+	"telecommune/pbx/sipua"
+	"telecommune/routing"
+	"telecommune/web"
+)
+
+const (
+	controlSocket  = "serve.sock"    // in the state folder; what commands ask a running serve
+	refreshEvery   = time.Second     // changes take effect within two of them
+	drainTime      = 5 * time.Minute // for calls in progress when the program is asked to end
+	closePagesTime = 5 * time.Second // for pages being read while the program ends
+)
+
+// app is the whole service in one place: what is opened, in which order it runs, how it ends.
+type app struct {
+	db       *postgres.DB
+	bank     *billing.Service
+	picture  *picture
+	gate     *routing.Gate
+	engine   *sipua.Engine
+	exchange *pbx.Exchange
+	pages    net.Listener
+	control  net.Listener
+	log      *slog.Logger
+}
+
+// openApp opens the database, loads the configuration and binds the ports, those for SIP last. Nothing runs yet. Whatever
+// was opened is closed again when the next thing fails.
+func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error) {
+	a = &app{log: log, gate: routing.NewGate()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if a.db, err = openDB(ctx, c, true, log); err != nil {
+		return a, err
+	}
+	if a.bank, err = newBilling(a.db, c, log); err != nil {
+		return a, err
+	}
+	if a.picture, err = newPicture(ctx, a.db); err != nil {
+		return a, err
+	}
+	prompts, err := prompt.Open(c.Prompts...)
+	if err != nil {
+		return a, err
+	}
+	if missing := prompts.Check(); len(missing) > 0 {
+		log.Warn("prompts are missing; run `make prompts`, or see `telecommune doctor`", "missing", len(missing))
+	}
+	if a.pages, err = net.Listen("tcp", c.HTTP); err != nil {
+		return a, fmt.Errorf("pages: %w", err)
+	}
+	if a.control, err = listenControl(c.State); err != nil {
+		return a, err
+	}
+	a.engine, err = sipua.New(sipua.Config{
+		Listen: c.SIP, RTPPorts: c.RTPPorts, UserAgent: "telecommune", Log: log,
+		Admission: a.picture.admission.Load,
+		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() },
+	})
+	if err != nil {
+		return a, err
+	}
+	a.exchange = pbx.New(pbx.Config{
+		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
+		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
+		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log,
+		Drain: drainTime,
+	})
+	return a, nil
+}
+
+// Run serves until ctx ends; calls in progress are given time to end. The first part that fails ends all others.
+func (a *app) Run(ctx context.Context) error {
+	// The database and the money outlive the calls.
+	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ground, base := errgroup.WithContext(base)
+	ground.Go(func() error { return a.db.Run(base) })
+	ground.Go(func() error { return a.bank.Run(base) })
+	ground.Go(func() error { return a.picture.follow(base, a.log) })
+
+	calls, callsCtx := errgroup.WithContext(ctx)
+	calls.Go(func() error { return a.exchange.Run(callsCtx) })
+	calls.Go(func() error { return servePages(callsCtx, web.NewServer(web.New(a.webOptions())), a.pages) })
+	calls.Go(func() error {
+		return servePages(callsCtx, &http.Server{Handler: controlHandler(a.exchange, a.gate), ReadHeaderTimeout: time.Second}, a.control)
+	})
+	calls.Go(func() error { // what is below the calls fails: they end as well
+		select {
+		case <-base.Done():
+			return errors.New("the service below the calls has ended")
+		case <-callsCtx.Done():
+			return nil
+		}
+	})
+	err := calls.Wait()
+	stop()
+	return errors.Join(ground.Wait(), err)
+}
+
+func (a *app) webOptions() web.Options {
+	return web.Options{Billing: a.bank, DB: a.db.DB, Log: a.log}
+}
+
+// Close lets go of what openApp opened. It can be called twice.
+func (a *app) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{a.pages, a.control} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if a.db != nil {
+		errs = append(errs, a.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// servePages serves HTTP on l until ctx ends.
+func servePages(ctx context.Context, s *http.Server, l net.Listener) error {
+	defer context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePagesTime)
+		defer cancel()
+		if s.Shutdown(ctx) != nil {
+			s.Close()
+		}
+	})()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// listenControl binds the socket that commands on this machine ask. One left by a program that was killed is replaced:
+// that we own the state folder is known by then.
+func listenControl(state string) (net.Listener, error) {
+	name := filepath.Join(state, controlSocket)
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	return l, os.Chmod(name, 0o600)
+}
+
+// picture is the configuration that calls look at, in memory. It is swapped whole when something was changed.
+type picture struct {
+	db        *postgres.DB
+	routing   *routing.Store
+	routes    atomic.Pointer[routing.Snapshot]
+	admission atomic.Pointer[pbx.Admission]
+	revision  int64
+}
+
+func newPicture(ctx context.Context, db *postgres.DB) (*picture, error) {
+	p := &picture{db: db, routing: routing.NewStore(db.DB), revision: -1}
+	return p, p.refresh(ctx)
+}
+
+// follow keeps the picture fresh until ctx ends. While the database is away the last one holds.
+func (p *picture) follow(ctx context.Context, log *slog.Logger) error {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := p.refresh(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("changes of trunks, decks, providers and access numbers are not seen", "err", err)
+		}
+	}
+}
+
+// refresh loads all if anything was changed. The revision is read first: a change in the middle is loaded again.
+func (p *picture) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	revision, err := p.routing.Revision(ctx)
+	if err != nil || revision == p.revision {
+		return err
+	}
+	routes, err := p.routing.Load(ctx)
+	if err != nil {
+		return err
+	}
+	admission, err := pbx.LoadAdmission(ctx, p.db.DB)
+	if err != nil {
+		return err
+	}
+	p.routes.Store(routes)
+	p.admission.Store(admission)
+	p.revision = revision
+	return nil
+}

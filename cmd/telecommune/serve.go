@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"telecommune/pbx"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Take calls, and serve the pages, until a signal ends it.",
+		Long: `Take calls, and serve the pages, until a signal ends it.
+
+SIGTERM or Ctrl-C: no new calls are taken, and those in progress may go on for up to five minutes. A second signal hangs
+them up, settles them and ends.`,
+		Example: "  telecommune serve --sip 192.0.2.1:5060 --http 127.0.0.1:8080",
+		Args:    takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			c, err := config(cmd)
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			a, err := openApp(cmd.Context(), c, log)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, a.Close()) }()
+			defer context.AfterFunc(cmd.Context(), func() { hangUpOnSignal(a.exchange) })()
+			log.Info("ready", "sip", a.engine.Addr(), "pages", fmt.Sprintf("http://%s/", a.pages.Addr()), "state", c.State)
+			return a.Run(cmd.Context())
+		},
+	}
+	addConfigFlags(cmd.Flags(), "sip", "http", "rtp-ports", "engine", "node", "prompts")
+	return cmd
+}
+
+// hangUpOnSignal hangs all calls up at the next signal. The first one has ended the program's context by then.
+func hangUpOnSignal(x *pbx.Exchange) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	<-again
+	x.HangupAll()
+}
