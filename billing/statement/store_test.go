@@ -151,6 +151,7 @@ func TestMake(t *testing.T) {
 	h.call(t, t, "bert", instant(t, "2027-06-15T09:00:00Z"), time.Minute)
 	// Begun in June, ended in July: a call of July.
 	midnight := h.call(t, t, "anna", instant(t, "2027-06-30T22:00:30Z"), time.Minute)
+	h.call(t, t, "anna", instant(t, "2027-06-30T22:30:00Z"), 0)
 	h.begin(t, t, "anna", instant(t, "2027-06-20T08:00:00Z")) // runs for ever
 	none := uuid.Must(uuid.NewV7())
 	must(t, h.Close(t.Context(), billing.Closing{
@@ -194,7 +195,7 @@ func TestMake(t *testing.T) {
 		t.Errorf("made twice, it differs: %s, %s", first, again)
 	}
 	july := h.statement(t, t, "anna", "2027-07")
-	if july.Opening != s.Closing || len(july.Calls) != 1 || july.Calls[0].ID != midnight {
+	if july.Opening != s.Closing || len(july.Calls) != 1 || july.Calls[0].ID != midnight || len(july.Attempts) != 1 {
 		t.Errorf("July %+v", july)
 	}
 	empty := h.statement(t, t, "anna", "2020-01")
@@ -208,6 +209,7 @@ func TestMakeSeesOneMoment(t *testing.T) {
 	h := newHouse(t, "anna")
 	h.topUp(t, t, "anna", instant(t, "2027-06-01T12:00:00Z"), 100*money.Unit)
 	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
 	go func() {
 		defer close(done)
 		for i := range 60 {
