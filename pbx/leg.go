@@ -43,8 +43,9 @@ type Leg interface {
 	Answer(ctx context.Context) error
 	// Play plays audio to its end. On a bridged leg it takes the place of the other side's voice meanwhile.
 	Play(ctx context.Context, audio prompt.Audio) error
-	// Collect plays c.Prompt, which the first digit stops, and returns the digits dialled, without the terminator. A
-	// time-out returns what there is, perhaps nothing, with ErrNoDigits when there is none.
+	// Collect plays c.Prompt, which the first digit stops, and returns the digits dialled, without the terminator. Digits
+	// typed ahead count. A time-out returns what there is, with ErrNoDigits when there is nothing; the terminator alone
+	// returns nothing without an error.
 	Collect(ctx context.Context, c Collect) (string, error)
 	// Echo plays back what the leg's party says, for tests of a phone.
 	Echo(ctx context.Context) error
