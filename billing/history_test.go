@@ -21,7 +21,7 @@ import (
 // was held for a call or owes more than the limit, and repeating a step changes nothing.
 func TestHistories(t *testing.T) {
 	if os.Getenv("TELECOMMUNE_LONG") == "" {
-		if err := flag.Set("rapid.checks", "10"); err != nil {
+		if err := flag.Set("rapid.checks", "30"); err != nil {
 			t.Fatal(err)
 		}
 	}
