@@ -73,6 +73,16 @@ func TestOpenWrongDSN(t *testing.T) {
 	}
 }
 
+func TestSecondServeWithDSN(t *testing.T) {
+	o := postgres.Options{State: stateFolder(t), DSN: pgtest.DSN(t, pgtest.New(t)), Owner: true, Log: quiet()}
+	open(t, o)
+	if _, err := postgres.Open(context.Background(), o); !errors.Is(err, postgres.ErrInUse) {
+		t.Errorf("a second serve: %v, want ErrInUse", err)
+	}
+	o.Owner = false
+	open(t, o)
+}
+
 func TestParseDSN(t *testing.T) {
 	for _, tc := range []struct {
 		name, dsn string

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ type DB struct {
 	config  pq.Config // as the login role
 	log     *slog.Logger
 	cluster *cluster.Cluster // nil unless this program is the owner
-	folder  string           // of the lock files; "" with a DSN
+	folder  string           // the state folder; with a DSN only the owner's
 	locks   []*fileLock      // let go of in reverse order
 
 	close func() error
@@ -71,9 +72,11 @@ func DefaultState() string {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "telecommune")
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return filepath.Join("/tmp", fmt.Sprintf("telecommune-%d", os.Geteuid()))
+	home := os.Getenv("HOME")
+	if home == "" {
+		if u, err := user.Current(); err == nil {
+			home = u.HomeDir
+		}
 	}
 	return filepath.Join(home, ".local", "state", "telecommune")
 }
@@ -124,8 +127,14 @@ func (d *DB) shut() error {
 	return errors.Join(errs...)
 }
 
+// openDSN connects to somebody else's server. A serve still has its state folder to itself: its spool and keys.
 func (d *DB) openDSN(ctx context.Context, o Options) error {
 	var err error
+	if o.Owner {
+		if err = d.enterState(o); err != nil {
+			return err
+		}
+	}
 	if d.config, err = parseDSN(o.DSN); err != nil {
 		return err
 	}

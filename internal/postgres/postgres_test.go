@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -23,7 +25,41 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(pgtest.Main(m))
+	code := pgtest.Main(m)
+	if prepared.path != "" {
+		os.RemoveAll(prepared.path) //nolint:errcheck // a temporary folder
+	}
+	os.Exit(code)
+}
+
+// prepared is a state folder with a cluster in it, made once and copied: making one takes seconds on a busy disk.
+var prepared struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// preparedState gives a state folder whose database is there and stopped.
+func preparedState(t *testing.T) string {
+	t.Helper()
+	prepared.once.Do(func() {
+		if prepared.path, prepared.err = os.MkdirTemp("", "state-"); prepared.err != nil {
+			return
+		}
+		var db *postgres.DB
+		db, prepared.err = postgres.Open(context.Background(), postgres.Options{State: prepared.path, Log: quiet()})
+		if prepared.err == nil {
+			prepared.err = db.Close()
+		}
+	})
+	if prepared.err != nil {
+		t.Fatal(prepared.err)
+	}
+	state := stateFolder(t)
+	if out, err := exec.Command("cp", "-a", prepared.path+"/.", state).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return state
 }
 
 // stateFolder makes a state folder with a path short enough for a socket.

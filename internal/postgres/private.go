@@ -15,18 +15,8 @@ import (
 // openPrivate becomes the owner of the state folder's cluster, or joins the one that is; when that ends meanwhile, it
 // tries again. What is held on failure, the caller lets go of by Close.
 func (d *DB) openPrivate(ctx context.Context, o Options) error {
-	state := o.State
-	if state == "" {
-		state = DefaultState()
-	}
-	var err error
-	if d.folder, err = makeState(state); err != nil {
+	if err := d.enterState(o); err != nil {
 		return err
-	}
-	if o.Owner {
-		if err := d.claimServe(); err != nil {
-			return err
-		}
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -49,11 +39,11 @@ func (d *DB) openPrivate(ctx context.Context, o Options) error {
 			return err
 		} else if time.Now().After(deadline) {
 			return fmt.Errorf("the program that runs the database in %s (%s) does not have it ready: %w",
-				state, lockHolder(d.path("owner.lock")), err)
+				d.folder, lockHolder(d.path("owner.lock")), err)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("open the database in %s: %w", state, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("open the database in %s: %w", d.folder, errors.Join(ctx.Err(), err))
 		case <-tick.C:
 		}
 	}
@@ -89,7 +79,16 @@ func makeState(state string) (string, error) {
 	return state, nil
 }
 
-func (d *DB) claimServe() error {
+// enterState makes the state folder and, for serve, claims it.
+func (d *DB) enterState(o Options) error {
+	state := o.State
+	if state == "" {
+		state = DefaultState()
+	}
+	var err error
+	if d.folder, err = makeState(state); err != nil || !o.Owner {
+		return err
+	}
 	path := d.path("serve.lock")
 	lock, err := tryLock(path, exclusive)
 	if errors.Is(err, errTaken) {

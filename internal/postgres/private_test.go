@@ -130,7 +130,7 @@ func TestSeveralProgramsAtOnce(t *testing.T) {
 
 func TestOwnerKilled(t *testing.T) {
 	t.Parallel()
-	state := stateFolder(t)
+	state := preparedState(t)
 	serve := startProgram(t, state, childOwner+"=yes")
 	serve.awaitReady(t)
 	joined := open(t, postgres.Options{State: state})
@@ -150,9 +150,31 @@ func TestOwnerKilled(t *testing.T) {
 	}
 }
 
-func TestServeWaitsForCommand(t *testing.T) {
+func TestKilledWhileMakingTheCluster(t *testing.T) {
 	t.Parallel()
 	state := stateFolder(t)
+	half := filepath.Join(state, "postgres", "data-new-*", "PG_VERSION")
+	victim := startProgram(t, state)
+	await(t, "initdb is at work", func() bool {
+		found, err := filepath.Glob(half)
+		return err == nil && len(found) == 1
+	})
+	if err := victim.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := open(t, postgres.Options{State: state}).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, err := filepath.Glob(half); err != nil || len(found) > 0 {
+		t.Errorf("left behind: %v, %v", found, err)
+	}
+}
+
+func TestServeWaitsForCommand(t *testing.T) {
+	t.Parallel()
+	state := preparedState(t)
 	command := startProgram(t, state)
 	command.awaitReady(t)
 	waiting, log := watch("waiting for another program")
@@ -178,7 +200,7 @@ func TestServeWaitsForCommand(t *testing.T) {
 
 func TestOwnerWaitsForUsers(t *testing.T) {
 	t.Parallel()
-	state := stateFolder(t)
+	state := preparedState(t)
 	waiting, log := watch("other programs still use the database")
 	owner, err := postgres.Open(context.Background(), postgres.Options{State: state, Log: log})
 	if err != nil {
@@ -223,7 +245,7 @@ func (f lineFunc) Write(b []byte) (int, error) {
 
 func TestOpenEndsWithContext(t *testing.T) {
 	t.Parallel()
-	state := stateFolder(t)
+	state := preparedState(t)
 	command := startProgram(t, state)
 	command.awaitReady(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -253,7 +275,7 @@ func postmaster(t *testing.T, state string) int {
 
 func TestServerComesBack(t *testing.T) {
 	t.Parallel()
-	state := stateFolder(t)
+	state := preparedState(t)
 	db := open(t, postgres.Options{State: state, Owner: true})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -286,10 +308,7 @@ func await(t *testing.T, what string, ok func() bool) {
 // A postmaster.pid may name a process that has nothing to do with it by now.
 func TestStalePostmasterFile(t *testing.T) {
 	t.Parallel()
-	state := stateFolder(t)
-	if err := open(t, postgres.Options{State: state}).Close(); err != nil {
-		t.Fatal(err)
-	}
+	state := preparedState(t)
 	data := filepath.Join(state, "postgres", "data")
 	info, err := os.Stat(data)
 	if err != nil {

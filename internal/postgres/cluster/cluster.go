@@ -217,14 +217,28 @@ func (c *Cluster) makeFolder(ctx context.Context) error {
 }
 
 // initialise makes the data folder under another name and renames it when it is whole, so that a program killed
-// meanwhile leaves no half-made cluster.
+// meanwhile leaves no half-made cluster. The name is new each time: the initdb of such a program may still be busy
+// removing its own.
 func (c *Cluster) initialise(ctx context.Context) error {
+	const pattern = "data-new-"
+	halves, err := filepath.Glob(filepath.Join(c.config.Folder, pattern+"*"))
+	if err != nil {
+		return err
+	}
+	for _, half := range halves {
+		if err := os.RemoveAll(half); err != nil {
+			c.config.Log.Debug("a half-made data folder stays", "error", err)
+		}
+	}
 	if _, err := os.Stat(c.data()); err == nil {
 		return nil
 	}
-	fresh := c.data() + ".new"
-	if err := os.RemoveAll(fresh); err != nil {
-		return fmt.Errorf("remove a half-made data folder: %w", err)
+	fresh, err := os.MkdirTemp(c.config.Folder, pattern)
+	if err == nil && c.runAs != nil {
+		err = os.Chown(fresh, int(c.runAs.Uid), int(c.runAs.Gid))
+	}
+	if err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
 	}
 	c.config.Log.Info("making the database", "folder", c.data(), "version", c.install.Major)
 	cmd := c.command(c.install.Tool("initdb"), "--pgdata="+fresh, "--username="+Superuser,
