@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type app struct {
 	gate     *routing.Gate
 	engine   *sipua.Engine
 	exchange *pbx.Exchange
+	proxies  []netip.Prefix
 	pages    net.Listener
 	control  net.Listener
 	log      *slog.Logger
@@ -67,6 +69,13 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	}
 	if missing := prompts.Check(); len(missing) > 0 {
 		log.Warn("prompts are missing; run `make prompts`, or see `telecommune doctor`", "missing", len(missing))
+	}
+	for _, address := range c.Proxies {
+		proxy, err := pbx.ParseAddress(address)
+		if err != nil {
+			return a, fmt.Errorf("proxies: %w", err)
+		}
+		a.proxies = append(a.proxies, proxy)
 	}
 	if a.pages, err = net.Listen("tcp", c.HTTP); err != nil {
 		return a, fmt.Errorf("pages: %w", err)
@@ -121,7 +130,7 @@ func (a *app) Run(ctx context.Context) error {
 }
 
 func (a *app) webOptions() web.Options {
-	return web.Options{Billing: a.bank, DB: a.db.DB, Log: a.log}
+	return web.Options{Billing: a.bank, DB: a.db.DB, Log: a.log, Proxies: a.proxies, Secure: len(a.proxies) > 0}
 }
 
 // Close lets go of what openApp opened. It can be called twice.

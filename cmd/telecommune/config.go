@@ -22,6 +22,7 @@ type Config struct {
 	DB       string   `toml:"db"`
 	SIP      string   `toml:"sip"`
 	HTTP     string   `toml:"http"`
+	Proxies  []string `toml:"proxies"`
 	RTPPorts string   `toml:"rtp_ports"`
 	Engine   string   `toml:"engine"`
 	Node     string   `toml:"node"`
@@ -55,6 +56,10 @@ var settings = []setting{
 		func(c *Config, v string) { c.HTTP = v }, func(c *Config) string { return c.HTTP },
 	},
 	{
+		"proxies", "`ADDRESSES` of the TLS proxies before the pages, separated by commas; cookies are for HTTPS only then",
+		func(c *Config, v string) { c.Proxies = strings.FieldsFunc(v, isComma) }, func(c *Config) string { return strings.Join(c.Proxies, ",") },
+	},
+	{
 		"rtp_ports", "`FIRST-LAST` UDP ports for the media",
 		func(c *Config, v string) { c.RTPPorts = v }, func(c *Config) string { return c.RTPPorts },
 	},
@@ -72,6 +77,8 @@ var settings = []setting{
 		func(c *Config) string { return strings.Join(c.Prompts, string(filepath.ListSeparator)) },
 	},
 }
+
+func isComma(r rune) bool { return r == ',' || r == ' ' }
 
 func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 func (s setting) env() string  { return "TELECOMMUNE_" + strings.ToUpper(s.key) }
