@@ -21,8 +21,8 @@ import (
 // Options say who uses the service and where it may keep things.
 type Options struct {
 	Key   []byte    // secret for PINs and vouchers, at least 16 bytes; kept in the state folder, never in the database
-	Node  string    // name of this controller, the same after a restart
-	Boot  uuid.UUID // this run of it
+	Node  string    // name of this controller, the same after a restart; no two that run at once share it
+	Boot  uuid.UUID // this run of it: calls of an earlier run of the node are over (Resolve)
 	Spool string    // folder for settlements while the database is away
 	Log   *slog.Logger
 }
