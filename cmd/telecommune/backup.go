@@ -63,6 +63,9 @@ must be put back beside it, else no PIN and no voucher is known any more.`,
 			if err != nil {
 				return err
 			}
+			if _, err := os.Stat(args[0]); err != nil {
+				return fmt.Errorf("restore: %w", err)
+			}
 			return postgres.Restore(cmd.Context(), databaseOptions(c), args[0], force)
 		},
 	}

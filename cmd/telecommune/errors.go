@@ -35,7 +35,7 @@ var hints = []struct {
 	{billing.ErrInsufficientCredit, "pay in with `telecommune account topup CODE AMOUNT`, or allow it more with --limit"},
 	{billing.ErrConflict, "the key was used before for something else: take another --key"},
 	{billing.ErrBlocked, "let it again with `telecommune account unblock CODE`"},
-	{billing.ErrExists, "change it with set, or remove it first"},
+	{billing.ErrExists, "the list command shows what there is"},
 	{billing.ErrNotFound, "the list command shows what there is"},
 	{billing.ErrVoucherSpent, "`telecommune voucher list` shows by whom"},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
@@ -52,5 +52,5 @@ var hints = []struct {
 	{errNoServe, "start it with `telecommune serve`"},
 
 	{postgres.ErrBackup, "nothing was changed"},
-	{fs.ErrPermission, "run it as the user that serve runs as, or choose another --state"},
+	{fs.ErrPermission, "run it as the user who may: for the state folder, the one that serve runs as"},
 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestBadInput holds that each refusal is one line that names what is wrong, with exit code 1, and changes nothing.
+func TestBadInput(t *testing.T) {
+	ok(t, "account", "add", "b-anna")
+	ok(t, "account", "topup", "b-anna", "5.00", "--key", "b-1")
+	ok(t, "provider", "add", "b-pstn", "--address", "203.0.113.0/28")
+	ok(t, "access-number", "add", "+998711000002", "--provider", "b-pstn", "--country", "UZ")
+	ok(t, "trunk", "add", "b-alpha", "--address", "192.0.2.20:5060")
+	ok(t, "phone", "add", "+998901234568", "--account", "b-anna")
+	before := snapshot(t)
+	spent := spentVoucher(t)
+
+	deck := file(t, "bad.csv", "prefix,rate_per_minute\n998,0.05\n99871,0.0512345\n99890,-1\n998,0.07\n9989012345678901,1\n7,1e3\n")
+	column := file(t, "column.csv", "prefix,rate_per_minute,colour\n998,0.05,red\n")
+	grace := file(t, "grace.csv", "prefix,rate_per_minute,grace_seconds\n998,0.05,3\n")
+	rates := file(t, "good.csv", "prefix,rate_per_minute\n998,0.05\n")
+	secret := file(t, "short", "seven77\n")
+	for _, tt := range []struct {
+		line  string
+		words string
+	}{
+		{"account topup b-anna 1.0000001", "at most 6 decimals"},
+		{"account topup b-anna 1e3", "1e3"},
+		{"account topup b-anna 1,50", "1,50"},
+		{"account topup b-anna 0.001", "whole cents"},
+		{"account topup b-anna 0", "not a positive amount"},
+		{"account topup b-anna 99999999999999999999", "out of range"},
+		{"account topup b-anna 6.00 --key b-1", "idempotency_conflict --key"},
+		{"account topup b-nobody 1.00", "b-nobody not found"},
+		{"account topup -- b-anna -1.00", "not a positive amount"},
+		{"account add b-anna", "b-anna exists already"},
+		{"account add b/anna", "letters, digits"},
+		{"account add " + strings.Repeat("x", 33), "1 to 32"},
+		{"account show b-nobody", "b-nobody not found list"},
+		{"account set b-nobody --name X", "b-nobody not found"},
+		{"account block b-nobody", "not found"},
+		{"phone add +998901234568 --account b-anna", "exists already"},
+		{"phone add 0901234568 --account b-anna", "international"},
+		{"phone add +998901234569 --account b-nobody", "account not found"},
+		{"phone remove +998901234569", "not found"},
+		{"pin issue --account b-nobody", "not found"},
+		{"pin revoke --account b-nobody", "not found"},
+		{"contact add --account b-anna --access-number +4930555 --to +380441234567", "access number not found"},
+		{"contact remove --account b-anna --access-number +998711000002", "not found"},
+		{"voucher issue 100.00 --account b-anna", "insufficient_credit topup"},
+		{"voucher issue 0 --account b-anna", "not positive"},
+		{"voucher issue -- -5", "account"},
+		{"voucher redeem 123451234512345 --account b-anna", "not a voucher number"},
+		{"voucher redeem " + spent + " --account b-anna", "redeemed before"},
+		{"provider add b-pstn --address 203.0.113.16/28", "b-pstn exists already"},
+		{"provider add b-other --address 203.0.113.0/28", "address exists already"},
+		{"provider add b-other --user u --password-file " + secret, "at least 8"},
+		{"provider add b-other --user u --password-file /nonexistent", "/nonexistent"},
+		{"provider remove b-pstn", "still in use"},
+		{"provider show b-nobody", "not found"},
+		{"access-number add +998711000002 --provider b-pstn --country UZ", "exists already"},
+		{"access-number add +998711000003 --provider b-nobody --country UZ", "b-nobody not found"},
+		{"access-number add +998711000003 --provider b-pstn --country XX", "XX ISO 3166"},
+		{"access-number add +998711000003 --provider b-pstn --country UZ --language xx", "xx"},
+		{"trunk add b-alpha --address 192.0.2.21:5060", "b-alpha already"},
+		{"trunk add b-beta --address 192.0.2.21", "host:port"},
+		{"trunk set b-alpha --channels -1", "channels"},
+		{"trunk show b-nobody", "b-nobody no such trunk"},
+		{"trunk remove b-nobody", "no such trunk"},
+		{"deck import --trunk b-alpha " + deck, "line 3 line 4 line 5 line 6 line 7"},
+		{"deck import --trunk b-alpha --dry-run " + deck, "line 3"},
+		{"deck import --trunk b-alpha " + column, "line 1 colour"},
+		{"deck import --trunk b-alpha " + grace, "line 2 grace_seconds"},
+		{"deck import --trunk b-nobody " + rates, "b-nobody no such trunk trunk add"},
+		{"deck import --trunk b-alpha --currency USD " + rates, "USD EUR"},
+		{"deck import --trunk b-alpha --zone Mars/Olympus " + rates, "Mars/Olympus"},
+		{"deck import --trunk b-alpha /nonexistent.csv", "/nonexistent.csv"},
+		{"deck export --trunk b-alpha", "no such deck"},
+		{"rate explain +8821 --seconds 60", "no rate"},
+		{"rate explain +380441234567 --seconds 60 --account b-nobody", "b-nobody not found"},
+		{"route explain 38044 --account b-anna", "international"},
+		{"call show 5", "not the id of a call"},
+		{"call show 01987a3c-5f2e-7c1d-8a4b-0123456789ab", "not found"},
+		{"call list --account b-nobody", "b-nobody not found"},
+		{"statement b-nobody", "not found"},
+		{"enterprise set b-nobody --vat 19", "not found"},
+		{"books replay /nonexistent.json", "/nonexistent.json"},
+		{"restore /nonexistent.dump", "nonexistent"},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			code := exitFailed
+			if strings.HasPrefix(tt.line, "voucher issue --") {
+				code = exitUsage // the required flag is missing
+			}
+			args := strings.Fields(tt.line)
+			if i := strings.Index(tt.line, " -- "); i >= 0 { // --state must stand before it
+				args = append(strings.Fields(tt.line[:i]), append([]string{"--state", state}, strings.Fields(tt.line[i:])...)...)
+				checkRefusal(t, tcWith(t, "", args...), code, strings.Fields(tt.words), args)
+				return
+			}
+			refused(t, code, strings.Fields(tt.words), args...)
+		})
+	}
+	if after := snapshot(t); after != before {
+		t.Errorf("something changed:\n%s\nwas:\n%s", after, before)
+	}
+}
+
+// snapshot is what the refused commands could have changed.
+func snapshot(t *testing.T) string {
+	t.Helper()
+	return ok(t, "account", "show", "b-anna", "-o", "csv") + ok(t, "provider", "list", "-o", "csv") +
+		ok(t, "access-number", "list", "-o", "csv") + ok(t, "trunk", "list", "-o", "csv") +
+		ok(t, "phone", "list", "-o", "csv") + ok(t, "contact", "list", "-o", "csv") +
+		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv")
+}
+
+// spentVoucher is a voucher that somebody redeemed.
+func spentVoucher(t *testing.T) string {
+	t.Helper()
+	ok(t, "account", "add", "b-giver", "--limit", "1.00")
+	ok(t, "account", "add", "b-taker")
+	code := strings.ReplaceAll(object(t, "voucher", "issue", "1.00", "--account", "b-giver")["code"].(string), " ", "-")
+	ok(t, "voucher", "redeem", code, "--account", "b-taker")
+	return code
+}
+
+func TestNoDatabase(t *testing.T) {
+	for what, args := range map[string][]string{
+		"no server":           {"account", "list", "--db", "host=" + t.TempDir() + " dbname=x"},
+		"no such folder":      {"account", "list", "--state", "/proc/nowhere"},
+		"a file for a folder": {"account", "list", "--state", file(t, "f", "")},
+	} {
+		t.Run(what, func(t *testing.T) { checkRefusal(t, tcWith(t, "", args...), exitFailed, nil, args) })
+	}
+}

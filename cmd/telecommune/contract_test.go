@@ -1,0 +1,199 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/billing"
+	"telecommune/internal/postgres"
+	"telecommune/routing"
+)
+
+// TestContract holds the names of all JSON fields: others read them. It builds a small service by commands, makes one
+// call in it, and looks at every object there is.
+func TestContract(t *testing.T) {
+	deck := file(t, "deck.csv", "prefix,destination,rate_per_minute\n998,Uzbekistan,0.12\n")
+	cost := file(t, "cost.csv", "prefix,rate_per_minute\n998,0.05\n")
+	version := "kind name version currency zone active_from source imported_at rows in_force"
+	row := "prefix destination rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge " +
+		"rounding_unit rounding_mode"
+	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
+	trunk := "code carrier address transport user register channels cps prefix strip enabled"
+
+	steps := []struct{ command, fields string }{
+		{"provider add c-pstn --address 198.51.100.0/28", "code address trust_caller_id"},
+		{"provider add c-phone --user c-phone", "code user trust_caller_id password"},
+		{"provider set c-pstn --trust-caller-id=false", "code address trust_caller_id"},
+		{"provider show c-phone", "code user trust_caller_id"},
+		{"access-number add +998711000001 --provider c-pstn --country UZ", "number provider country language service"},
+		{"access-number show 00998711000001", "number provider country language service"},
+		{"trunk add c-alpha --address 192.0.2.20:5060 --channels 30", trunk},
+		{"trunk show c-alpha", trunk},
+		{"trunk set c-alpha --cps 5", trunk},
+		{"trunk disable c-alpha", trunk},
+		{"trunk enable c-alpha", trunk},
+		{"deck import --retail c-retail --dry-run " + deck, version + " dry_run rates"},
+		{"deck import --retail c-retail " + deck, version},
+		{"deck import --trunk c-alpha " + cost, version},
+		{"account add c-anna --tariff c-retail --limit 1.50 --call-limit 600", account},
+		{"account show c-anna", account},
+		{"account set c-anna --name Anna", account},
+		{"account topup c-anna 10.00", account},
+		{"account block c-anna", account},
+		{"account unblock c-anna", account},
+		{"phone add +998901234567 --account c-anna", "number account"},
+		{
+			"contact add --account c-anna --access-number +998711000001 --to +380441234567 --label Oksana",
+			"account access_number number label",
+		},
+		{"pin issue --account c-anna", "account pin"},
+		{"pin revoke --account c-anna", "account revoked"},
+		{
+			"voucher issue 1.00 --account c-anna",
+			"id code amount currency enterprise issued_by issued_at redeemed_by redeemed_at",
+		},
+		{"route explain +998711234567 --account c-anna", "number at candidates skipped"},
+		{"rate explain +998711234567 --seconds 125 --account c-anna", "number prefix destination deck currency " +
+			"rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
+			"billed_seconds price vat"},
+		{"enterprise show CALL", "code name vat_percent currency"},
+		{"statement c-anna", "account name enterprise period zone currency as_of opening_balance bookings calls attempts " +
+			"totals closing_balance"},
+		{"version", "version revision go platform"},
+	}
+	for _, s := range steps {
+		checkFields(t, s.command, object(t, strings.Fields(s.command)...), s.fields)
+	}
+
+	id := oneCall(t)
+	call := "id account access_number caller number destination trunk started_at answered_at ended_at answered_seconds " +
+		"billed_seconds price vat carrier_cost currency outcome sip q850 attempts entry"
+	shown := object(t, "call", "show", id.String())
+	checkFields(t, "call show", shown, call)
+	attempts := shown["attempts"].([]any)
+	if len(attempts) != 1 {
+		t.Fatalf("attempts: %v", attempts)
+	}
+	checkFields(t, "attempt", attempts[0].(map[string]any), "trunk started_at pdd_ms sip q850 outcome")
+
+	lists := []struct{ command, fields string }{
+		{"provider list", "code address|user trust_caller_id"},
+		{"access-number list", "number provider country language service"},
+		{"trunk list", trunk},
+		{"deck list --retail c-retail", version},
+		{"deck export --retail c-retail", row},
+		{"account list", account},
+		{"phone list --account c-anna", "number account"},
+		{"contact list --account c-anna", "account access_number number label"},
+		{"voucher list --account c-anna", "id amount currency enterprise issued_by issued_at redeemed_by redeemed_at"},
+		{"call list --account c-anna", call},
+		{"books trial", "book account debit credit balance"},
+		{"books journal", "id key kind text actor at date posted_at lines"},
+		{"doctor", "check status detail fix"},
+	}
+	for _, l := range lists {
+		r := tc(t, append(strings.Fields(l.command), "-o", "json")...)
+		rows := decode[[]map[string]any](t, r.out)
+		if len(rows) == 0 {
+			t.Errorf("%s: nothing listed", l.command)
+			continue
+		}
+		checkFields(t, l.command, rows[0], l.fields)
+	}
+
+	route := object(t, "route", "explain", "+998711234567", "--account", "c-anna")
+	checkFields(t, "candidate", route["candidates"].([]any)[0].(map[string]any),
+		"rank trunk prefix rate_per_minute cost deck capacity")
+	ok(t, "trunk", "disable", "c-alpha")
+	route = object(t, "route", "explain", "+998711234567", "--account", "c-anna")
+	if candidates := route["candidates"].([]any); len(candidates) != 0 {
+		t.Errorf("a disabled trunk is a candidate: %v", candidates)
+	}
+	for _, skipped := range route["skipped"].([]any) {
+		skip := skipped.(map[string]any)
+		checkFields(t, "skip", skip, "trunk reason")
+		if skip["trunk"] == "c-alpha" && skip["reason"] == "disabled" {
+			return
+		}
+	}
+	t.Errorf("c-alpha is not skipped as disabled: %v", route)
+}
+
+// checkFields compares the names of an object's fields with a list; `a|b` is either.
+func checkFields(t *testing.T, what string, o map[string]any, fields string) {
+	t.Helper()
+	var want []string
+	for _, f := range strings.Fields(fields) {
+		one, other, either := strings.Cut(f, "|")
+		if _, there := o[one]; either && !there {
+			one = other
+		}
+		want = append(want, one)
+	}
+	got := slices.Sorted(maps.Keys(o))
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: fields\n%v, want\n%v", what, got, want)
+	}
+}
+
+// oneCall makes a call of two minutes in the books, as the exchange would.
+func oneCall(t *testing.T) billing.CallID {
+	t.Helper()
+	bank, db := bankOf(t)
+	id := uuid.Must(uuid.NewV7())
+	snapshot, err := routing.NewStore(db.DB).Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	retail, _ := snapshot.Decks().Retail("c-retail", "+998711234567", now)
+	cost, _ := snapshot.Decks().Trunk("c-alpha", "+998711234567", now)
+	_, err = bank.Authorise(t.Context(), billing.Request{
+		Origin: billing.Origin{
+			Call: id, AccessCall: id, Provider: "c-pstn", AccessNumber: "+998711000001", Caller: "+998901234567", Started: now,
+		},
+		Account: "c-anna", Number: "+998711234567", Rate: retail, CallLimit: 600,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = bank.Settle(t.Context(), billing.Settlement{
+		Call: id, Trunk: "c-alpha", Carrier: "c-alpha", Cost: cost, AnsweredAt: now, Answered: 2 * time.Minute,
+		Ended: now.Add(2 * time.Minute), Outcome: billing.Answered, SIP: 200, Q850: 16,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := routing.Attempt{Trunk: "c-alpha", Started: now, PDD: 80 * time.Millisecond, SIP: 200, Outcome: "answered"}
+	if err := routing.NewStore(db.DB).RecordAttempts(t.Context(), id, []routing.Attempt{attempt}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// bankOf opens the billing service on the state folder of the tests, as a command does.
+func bankOf(t *testing.T) (*billing.Service, *postgres.DB) {
+	t.Helper()
+	c := defaultConfig()
+	c.State = state
+	db, err := openDB(t.Context(), c, false, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	bank, err := newBilling(db, c, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bank, db
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestWrongUsageIsTwo(t *testing.T) {
+	for what, tt := range map[string]struct{ line, says string }{
+		"unknown command":           {"frobnicate", "frobnicate"},
+		"unknown subcommand":        {"account frobnicate", "add, block, list"},
+		"no subcommand":             {"account", "needs one of its commands"},
+		"unknown flag":              {"account list --frob", "--frob"},
+		"too few arguments":         {"account topup anna", "topup CODE AMOUNT"},
+		"too many arguments":        {"account show anna bert", "show CODE"},
+		"missing flag":              {"phone add +380441234567", "account"},
+		"format":                    {"account list -o xml", "table, json, csv"},
+		"format of a bill":          {"statement anna -o table", "text, html, json"},
+		"amount":                    {"account set anna --limit 1e3", "not an amount"},
+		"amount of seven decimals":  {"account add x --limit 0.1234567", "at most 6 decimals"},
+		"negative limit":            {"account add x --limit -1", "not negative"},
+		"seconds":                   {"account add x --call-limit 0", "at least 1"},
+		"seconds of a rate":         {"rate explain +380441234567 --seconds 1.5", "whole number"},
+		"time":                      {"call list --from yesterday", "2027-06-30"},
+		"day that there is not":     {"books trial --at 2027-02-30", "2027-06-30"},
+		"period":                    {"statement anna --period 2027-13", "2027-06"},
+		"percent":                   {"enterprise set CALL --vat 101", "0 to 100"},
+		"number":                    {"contact add --account a --access-number 030 --to +380441234567", "international"},
+		"address":                   {"provider add x --address 192.0.2.1/24", "192.0.2.0/24"},
+		"two ways to be known":      {"provider add x --address 192.0.2.1 --user u", "address user"},
+		"no way to be known":        {"provider add x", "address user"},
+		"two owners of a deck":      {"deck import f --trunk a --retail b", "retail trunk"},
+		"nobody's deck":             {"deck import f", "trunk retail"},
+		"nothing to set":            {"trunk set alpha", "at least one"},
+		"service":                   {"access-number add +4930555 --provider p --country DE --service fax", "gateway, contact, echo"},
+		"password without its user": {"provider set u-nobody", "at least one"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			refused(t, exitUsage, []string{tt.says, "--help"}, strings.Fields(tt.line)...)
+		})
+	}
+}
+
+// TestHelp holds that each command says in one sentence what it does, has an example that could be run, and that all its
+// flags are explained.
+func TestHelp(t *testing.T) {
+	root := newRoot()
+	eachCommand(root, func(c *cobra.Command) {
+		if c.Name() == "help" || c.Name() == "completion" || c.HasParent() && c.Parent().Name() == "completion" {
+			return
+		}
+		if !strings.HasSuffix(c.Short, ".") || strings.Contains(c.Short, "\n") {
+			t.Errorf("%s: want one sentence, got %q", c.CommandPath(), c.Short)
+		}
+		if !c.HasSubCommands() && c.Example == "" {
+			t.Errorf("%s: no example", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			found, _, err := root.Find(exampleWords(line))
+			if err != nil || found != c {
+				t.Errorf("%s: the example %q is of another command", c.CommandPath(), line)
+			}
+		}
+		r := tcWith(t, "", append(strings.Fields(c.CommandPath())[1:], "--help")...)
+		if r.code != 0 || r.err != "" || !strings.Contains(r.out, "Usage:") {
+			t.Errorf("%s --help: exit %d, %s%s", c.CommandPath(), r.code, r.out, r.err)
+		}
+	})
+}
+
+// exampleWords splits an example into words, without the program's name and what a shell would take for itself.
+func exampleWords(line string) []string {
+	line, _, _ = strings.Cut(strings.TrimSpace(line), " > ")
+	return strings.Fields(line)[1:]
+}
+
+func TestCompletion(t *testing.T) {
+	if r := tcWith(t, "", "completion", "bash"); r.code != 0 || !strings.Contains(r.out, "__start_telecommune") {
+		t.Errorf("completion bash: exit %d, %s", r.code, r.err)
+	}
+	ok(t, "account", "add", "u-completed")
+	if r := tcWith(t, "", "__complete", "--state", state, "account", "show", ""); !strings.Contains(r.out, "u-completed\n") {
+		t.Errorf("accounts are not completed: %s%s", r.out, r.err)
+	}
+	if r := tcWith(t, "", "__complete", "--state", state, "phone", "list", "--account", ""); !strings.Contains(r.out, "u-completed\n") {
+		t.Errorf("the flag is not completed: %s%s", r.out, r.err)
+	}
+}
