@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -113,6 +114,7 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 		l.offering = l.offering && !offered
 		l.mu.Unlock()
 	}()
+	ended := l.done
 	again := sip.T1
 	repeat := time.NewTimer(again)
 	defer repeat.Stop()
@@ -122,7 +124,11 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 		var got *sip.Request
 		select {
 		case got = <-ack:
-		case got = <-tx.Acks(): // an ACK with the branch of its INVITE, as old agents send it
+		case <-ended:
+			if ended = nil; l.End().By == pbx.ByPeer { // it hung up without ACK
+				return
+			}
+			continue
 		case <-l.e.stopped:
 			return
 		case <-repeat.C:
@@ -136,7 +142,7 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 			return
 		}
 		if offered {
-			if err := l.answered200(got.Body()); err != nil {
+			if err := l.takeAnswer(got.Body()); err != nil {
 				l.e.Log.Debug("answer in ACK refused", "call_id", l.dialog.id, "error", err)
 				l.hangup(pbx.End{By: pbx.ByFailure, SIP: 488, Q850: 88}, pbx.Incompatible)
 			}
@@ -191,24 +197,26 @@ func (l *leg) offer() []byte {
 func (l *leg) offerOf(formats []format, event uint8) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.offering = true
+	l.offering, l.offered = true, formats
 	return l.said.write(l.media.local, formats, event, sendrecv, nil)
 }
 
-// answered200 takes the answer to an offer of ours.
-func (l *leg) answered200(body []byte) error {
+// takeAnswer takes the answer to an offer of ours. Its first codec that we offered is the one.
+func (l *leg) takeAnswer(body []byte) error {
 	answer, err := parseSDP(body)
 	if err != nil {
 		return err
 	}
-	chosen := answer.formats[0]
-	if now := l.media.agreed.Load(); now != nil {
-		same, ok := answer.find(now.codec)
-		if !ok {
-			return pbx.ErrCodec
-		}
-		chosen = same
+	l.mu.Lock()
+	offered := l.offered
+	l.mu.Unlock()
+	i := slices.IndexFunc(answer.formats, func(f format) bool {
+		return slices.ContainsFunc(offered, func(o format) bool { return o.codec == f.codec })
+	})
+	if i < 0 {
+		return pbx.ErrCodec
 	}
+	chosen := answer.formats[i]
 	if err := l.sameFamily(answer.remote); err != nil {
 		return err
 	}

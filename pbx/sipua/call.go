@@ -10,27 +10,106 @@ import (
 	"telecommune/pbx"
 )
 
-// call is one INVITE of ours on its way. It acknowledges what comes after its first 2xx: the same again, because our ACK
-// was lost, and the 2xx of other branches that a proxy forked to, which are hung up (RFC 3261 section 13.2.2.4).
+// call is one INVITE of ours on its way. It takes the responses in the order in which they arrived; the library hands
+// them up from a goroutine each, so that a 180 may come after its 200. It acknowledges what comes after its first 2xx:
+// the same again, because our ACK was lost, and the 2xx of other branches that a proxy forked to, which are hung up (RFC
+// 3261 section 13.2.2.4).
 type call struct {
 	e   *Engine
 	req *sip.Request
 	tx  sip.ClientTransaction
 
-	mu  sync.Mutex
-	ack *sip.Request // of the 2xx taken; nil before
-	tag string       // its To tag
+	mu      sync.Mutex
+	waiting []*sip.Response // arrived and not taken
+	arrived chan struct{}   // holds a token while there are any
+	final   bool            // the final response has arrived
+	ack     *sip.Request    // of the 2xx taken; nil before
+	tag     string          // its To tag
 }
+
+// maxWaiting bounds the provisional responses that arrive faster than they are taken.
+const maxWaiting = 64
 
 // call sends an INVITE.
 func (e *Engine) call(ctx context.Context, req *sip.Request) (*call, error) {
+	c := &call{e: e, req: req, arrived: make(chan struct{}, 1)}
+	branch := branchOf(req)
+	e.mu.Lock()
+	e.outgoing[branch] = c
+	e.mu.Unlock()
+	forget := func() {
+		e.mu.Lock()
+		delete(e.outgoing, branch)
+		e.mu.Unlock()
+	}
 	tx, err := e.client.TransactionRequest(ctx, req)
 	if err != nil {
+		forget()
 		return nil, err
 	}
-	c := &call{e: e, req: req, tx: tx}
-	tx.OnRetransmission(c.again)
+	c.tx = tx
+	if !tx.OnTerminate(func(string, error) { forget() }) {
+		forget()
+	}
+	e.spawn(nil, c.drain)
 	return c, nil
+}
+
+func branchOf(msg interface{ Via() *sip.ViaHeader }) string {
+	if v := msg.Via(); v != nil {
+		b, _ := v.Params.Get("branch")
+		return b
+	}
+	return ""
+}
+
+// drain takes the responses out of the library's hands, where nobody waits for them, up to the final one.
+func (c *call) drain() {
+	for {
+		select {
+		case res := <-c.tx.Responses():
+			if !res.IsProvisional() {
+				return
+			}
+		case <-c.tx.Done():
+			return
+		}
+	}
+}
+
+// take is given each response in the order of arrival. It must not wait.
+func (c *call) take(res *sip.Response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.final && res.IsSuccess():
+		c.e.spawn(nil, func() { c.again(res) })
+	case c.final || res.IsProvisional() && len(c.waiting) >= maxWaiting:
+	default:
+		c.final = !res.IsProvisional()
+		c.waiting = append(c.waiting, res)
+		select {
+		case c.arrived <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// next gives the oldest response waiting, after arrived told that there is one.
+func (c *call) next() *sip.Response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) == 0 {
+		return nil
+	}
+	res := c.waiting[0]
+	if c.waiting = c.waiting[1:]; len(c.waiting) > 0 {
+		select {
+		case c.arrived <- struct{}{}:
+		default:
+		}
+	}
+	return res
 }
 
 // again handles a 2xx after the first.
@@ -43,7 +122,7 @@ func (c *call) again(res *sip.Response) {
 	case res.To() != nil && tag(res.To().Params) == taken:
 		_ = c.e.client.WriteRequest(ack.Clone())
 	default:
-		c.e.spawn(nil, func() { c.e.refuse(c.req, res, normal) })
+		c.e.refuse(c.req, res, normal)
 	}
 }
 
@@ -55,12 +134,12 @@ func (c *call) acknowledge(ack *sip.Request) error {
 	return c.e.client.WriteRequest(ack.Clone())
 }
 
-// final waits for the final response.
-func (c *call) final(ctx context.Context) (*sip.Response, error) {
+// result waits for the final response.
+func (c *call) result(ctx context.Context) (*sip.Response, error) {
 	for {
 		select {
-		case res := <-c.tx.Responses():
-			if !res.IsProvisional() {
+		case <-c.arrived:
+			if res := c.next(); res != nil && !res.IsProvisional() {
 				return res, nil
 			}
 		case <-c.tx.Done():
@@ -84,8 +163,9 @@ func (c *call) abandon(provisional bool) {
 			c.e.spawn(nil, func() { _, _ = c.e.roundTrip(ctx, c.cancel()) })
 		}
 		select {
-		case res := <-c.tx.Responses():
-			switch {
+		case <-c.arrived:
+			switch res := c.next(); {
+			case res == nil:
 			case res.IsProvisional():
 				provisional = true
 			case res.IsSuccess():

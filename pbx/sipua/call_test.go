@@ -32,20 +32,19 @@ func rtpPacket(pt uint8, marker bool, seq uint16, ts, ssrc uint32, payload []byt
 func (p *peer) digits(port int, pt uint8, digits string) {
 	p.t.Helper()
 	to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
-	seq, ts := uint16(1000), uint32(50000)
 	for _, d := range []byte(digits) {
 		for i := range 6 {
 			end := byte(0)
 			if i >= 3 {
 				end = 0x80
 			}
-			seq++
+			p.eventSeq++
 			payload := []byte{eventCode(d), end | 10, 0, byte(min(i, 3) * 40)}
-			if _, err := p.media.WriteToUDP(rtpPacket(pt, i == 0, seq, ts, 77, payload), to); err != nil {
+			if _, err := p.media.WriteToUDP(rtpPacket(pt, i == 0, p.eventSeq, p.eventTime, 77, payload), to); err != nil {
 				p.t.Fatal(err)
 			}
 		}
-		ts += 1600
+		p.eventTime += 1600
 	}
 }
 

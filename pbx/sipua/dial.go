@@ -149,10 +149,11 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	for {
 		select {
-		case res := <-a.call.tx.Responses():
+		case <-a.call.arrived:
+			res := a.call.next()
 			a.provisional = true
 			switch {
-			case res.StatusCode == 100:
+			case res == nil || res.StatusCode == 100:
 			case res.IsProvisional():
 				a.ringing(res)
 			case res.IsSuccess():
@@ -246,7 +247,7 @@ func (a *attempt) ringing(res *sip.Response) {
 	}
 	if len(res.Body()) > 0 {
 		a.far.dialog.hear(res)
-		if err := a.far.answered200(res.Body()); err != nil {
+		if err := a.far.takeAnswer(res.Body()); err != nil {
 			a.e.Log.Debug("early media not taken", "call_id", a.far.dialog.id, "error", err)
 		} else {
 			a.far.media.peer.Store(a.caller.media)
@@ -282,7 +283,7 @@ func (a *attempt) answered(res *sip.Response) error {
 	}
 	var err error
 	if len(res.Body()) > 0 || far.media.agreed.Load() == nil { // else what came in a 183 holds
-		err = far.answered200(res.Body())
+		err = far.takeAnswer(res.Body())
 	}
 	far.mu.Lock()
 	far.answered, far.offering = at, false

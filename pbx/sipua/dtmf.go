@@ -5,6 +5,8 @@ import (
 	"mime"
 	"strings"
 	"time"
+
+	"github.com/pion/rtp"
 )
 
 // digits are the events 0 to 15 of RFC 4733 section 3.2.
@@ -15,6 +17,7 @@ const digits = "0123456789*#ABCD"
 type events struct {
 	any      bool
 	ssrc     uint32
+	seq      uint16
 	ts       uint32
 	code     uint8
 	duration uint16
@@ -22,34 +25,33 @@ type events struct {
 	at       time.Time
 }
 
-const (
-	// lateEvent is how far back a timestamp may lie to be a packet that was overtaken, 2 s; farther back is a sender
-	// that began anew.
-	lateEvent = 2 * 8000
-	// replayGap parts the repetitions of an end packet from the same recording played again.
-	replayGap = 100 * time.Millisecond
-)
+// lateEvent is how long after the newest packet an older one is taken for overtaken or doubled on the way. After that it
+// is a sender that began anew, such as a recording played a second time.
+const lateEvent = 100 * time.Millisecond
 
 // read takes one packet and gives the digit that it begins, if it does.
-func (e *events) read(ssrc, ts uint32, payload []byte, now time.Time) (digit byte, ok bool) {
+func (e *events) read(h *rtp.Header, payload []byte, now time.Time) (digit byte, ok bool) {
 	if len(payload) < 4 || int(payload[0]) >= len(digits) {
 		return 0, false
 	}
 	code, end, duration := payload[0], payload[1]&0x80 != 0, binary.BigEndian.Uint16(payload[2:])
-	fresh := !e.any || ssrc != e.ssrc
-	if !fresh {
-		switch behind := int32(e.ts - ts); {
-		case behind == 0:
-			fresh = e.ended && !end && now.Sub(e.at) > replayGap
-		case behind > 0 && behind <= lateEvent:
+	fresh := !e.any || h.SSRC != e.ssrc
+	if !fresh && int16(h.SequenceNumber-e.seq) <= 0 {
+		if now.Sub(e.at) < lateEvent {
 			return 0, false
-		default:
+		}
+		fresh = true
+	}
+	if !fresh {
+		if h.Timestamp == e.ts {
+			// Some senders forget to move the timestamp on between two digits.
+			fresh = e.ended && !end || code != e.code
+		} else {
 			// A key held for over 8 s goes on in a new segment, which starts where the last one is full (2.5.1.3).
 			fresh = code != e.code || e.ended || e.duration != 0xFFFF
 		}
 	}
-	e.any, e.ssrc, e.ts, e.code, e.duration, e.at = true, ssrc, ts, code, duration, now
-	e.ended = end || !fresh && e.ended
+	*e = events{true, h.SSRC, h.SequenceNumber, h.Timestamp, code, duration, end || !fresh && e.ended, now}
 	return digits[code], fresh
 }
 

@@ -3,59 +3,62 @@ package sipua
 import (
 	"testing"
 	"time"
+
+	"github.com/pion/rtp"
 )
 
 // TestEvents: each row is a run of packets and the digits that a person pressed.
 func TestEvents(t *testing.T) {
 	type packet struct {
-		ssrc, ts uint32
+		seq      uint16
+		ts       uint32
 		code     byte
 		end      bool
 		duration uint16
-		after    time.Duration
 	}
-	ms := time.Millisecond
+	const gap = 400 * time.Millisecond // between packets, where it matters
 	for _, tt := range []struct {
 		why     string
+		after   time.Duration
 		packets []packet
 		want    string
 	}{
-		{"one digit, three end packets", []packet{
-			{1, 100, 5, false, 160, 0},
-			{1, 100, 5, false, 320, 0},
-			{1, 100, 5, true, 480, 0},
-			{1, 100, 5, true, 480, 0},
-			{1, 100, 5, true, 480, 0},
+		{"one digit, three end packets", 0, []packet{
+			{1, 100, 5, false, 160}, {2, 100, 5, false, 320}, {3, 100, 5, true, 480}, {4, 100, 5, true, 480}, {5, 100, 5, true, 480},
 		}, "5"},
-		{"first packet with duration 0", []packet{{1, 100, 1, false, 0, 0}, {1, 100, 1, true, 160, 0}}, "1"},
-		{"the same digit twice", []packet{{1, 100, 1, true, 160, 0}, {1, 900, 1, true, 160, 0}}, "11"},
-		{"end packets lost", []packet{{1, 100, 1, false, 160, 0}, {1, 900, 2, false, 160, 0}}, "12"},
-		{"only an end packet came through", []packet{{1, 100, 11, true, 800, 0}}, "#"},
-		{"a packet of the last digit comes late", []packet{
-			{1, 100, 1, false, 160, 0}, {1, 900, 2, false, 160, 0}, {1, 100, 1, true, 320, 0}, {1, 900, 2, true, 320, 0},
+		{"first packet with duration 0", 0, []packet{{1, 100, 1, false, 0}, {2, 100, 1, true, 160}}, "1"},
+		{"the same digit twice", 0, []packet{{1, 100, 1, true, 160}, {2, 900, 1, true, 160}}, "11"},
+		{"end packets lost", 0, []packet{{1, 100, 1, false, 160}, {5, 900, 2, false, 160}}, "12"},
+		{"end packets of the same digit lost", 0, []packet{{1, 100, 1, false, 160}, {5, 900, 1, false, 160}}, "11"},
+		{"only an end packet came through", 0, []packet{{9, 100, 11, true, 800}}, "#"},
+		{"packets of the last digit come late", 0, []packet{
+			{1, 100, 1, false, 160}, {4, 900, 2, false, 160}, {2, 100, 1, true, 320}, {3, 100, 1, true, 320}, {5, 900, 2, true, 320},
 		}, "12"},
-		{"held for more than 8 s", []packet{
-			{1, 100, 1, false, 0xFFFF, 0}, {1, 100 + 0xFFFF, 1, false, 160, 0}, {1, 100 + 0xFFFF, 1, true, 320, 0},
+		{"the start comes after its end", 0, []packet{{2, 100, 1, true, 160}, {1, 100, 1, false, 0}}, "1"},
+		{"doubled on the way", 0, []packet{{1, 100, 1, false, 0}, {1, 100, 1, false, 0}, {2, 100, 1, true, 160}, {2, 100, 1, true, 160}}, "1"},
+		{"held for more than 8 s", gap, []packet{
+			{1, 100, 1, false, 0xFFFF}, {2, 100 + 0xFFFF, 1, false, 160}, {3, 100 + 0xFFFF, 1, true, 320},
 		}, "1"},
-		{"a new stream starts anywhere", []packet{{1, 90000, 1, true, 160, 0}, {2, 100, 1, true, 160, 0}}, "11"},
-		{"timestamps begun anew", []packet{{1, 90000, 1, true, 160, 0}, {1, 100, 1, true, 160, 0}}, "11"},
-		{"the same recording played twice", []packet{
-			{1, 100, 1, false, 0, 0}, {1, 100, 1, true, 160, 20 * ms}, {1, 100, 1, false, 0, 400 * ms}, {1, 100, 1, true, 160, 20 * ms},
-		}, "11"},
-		{"timestamps that wrap", []packet{{1, 0xFFFFFF00, 3, true, 160, 0}, {1, 100, 4, true, 160, 0}}, "34"},
-		{"flash and tones are no digits", []packet{{1, 100, 16, true, 160, 0}, {1, 900, 70, true, 160, 0}}, ""},
+		{"timestamps begun anew", 0, []packet{{1, 90000, 1, true, 160}, {2, 100, 1, true, 160}}, "11"},
+		{"timestamps that stand still", 0, []packet{
+			{1, 100, 1, false, 160}, {2, 100, 1, true, 320}, {3, 100, 1, false, 160}, {4, 100, 1, true, 320}, {5, 100, 2, true, 160},
+		}, "112"},
+		{"the same recording played twice", gap, []packet{{1, 100, 1, false, 0}, {2, 100, 1, true, 160}, {1, 100, 1, false, 0}, {2, 100, 1, true, 160}}, "11"},
+		{"numbers that wrap", 0, []packet{{65535, 0xFFFFFF00, 3, true, 160}, {0, 100, 4, true, 160}}, "34"},
+		{"flash and tones are no digits", 0, []packet{{1, 100, 16, true, 160}, {2, 900, 70, true, 160}}, ""},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			var e events
 			now := time.Unix(0, 0)
 			got := ""
 			for _, p := range tt.packets {
-				now = now.Add(p.after)
+				now = now.Add(tt.after)
 				end := byte(0)
 				if p.end {
 					end = 0x80
 				}
-				if d, ok := e.read(p.ssrc, p.ts, []byte{p.code, end, byte(p.duration >> 8), byte(p.duration)}, now); ok {
+				h := rtp.Header{SSRC: 1, SequenceNumber: p.seq, Timestamp: p.ts}
+				if d, ok := e.read(&h, []byte{p.code, end, byte(p.duration >> 8), byte(p.duration)}, now); ok {
 					got += string(d)
 				}
 			}
@@ -65,8 +68,13 @@ func TestEvents(t *testing.T) {
 		})
 	}
 	var e events
-	if _, ok := e.read(1, 1, []byte{1, 0, 0}, time.Now()); ok {
+	now := time.Unix(0, 0)
+	if _, ok := e.read(&rtp.Header{}, []byte{1, 0, 0}, now); ok {
 		t.Fatal("a payload that is cut off gave a digit")
+	}
+	e.read(&rtp.Header{SSRC: 1, SequenceNumber: 9, Timestamp: 9}, []byte{1, 0x80, 0, 0}, now)
+	if _, ok := e.read(&rtp.Header{SSRC: 2, SequenceNumber: 1, Timestamp: 1}, []byte{1, 0x80, 0, 0}, now); !ok {
+		t.Fatal("the first digit of a new stream is missed")
 	}
 }
 

@@ -48,18 +48,24 @@ type Engine struct {
 	mu       sync.Mutex
 	dialogs  map[string]*leg     // by key
 	invites  map[string]struct{} // inbound INVITEs in progress, by Call-ID, From tag and CSeq (8.2.2.2)
+	outgoing map[string]*call    // our INVITEs in progress, by branch
 	calls    int                 // inbound
 	draining bool                // no new calls
 	closed   bool                // nothing new at all
 
 	minExpires time.Duration  // Min-SE
+	stopTime   time.Duration  // that Run waits for the answers to its last BYEs
 	work       sync.WaitGroup // handlers and all that they started
 	stopped    chan struct{}  // closed when Run waits for the other sides no longer
 }
 
-// UDP carries what the other side sends and what we answer, fragments and all; a lower bound would drop the answer to a
-// large request without a word. The library's bound is a variable of the whole process.
-func init() { sip.UDPMTUSize = 65535 }
+// Two settings of the library are variables of the whole process. UDP carries what the other side sends and what we
+// answer, fragments and all; its own bound would drop the answer to a large request without a word. And it logs whole
+// messages of strangers as errors, so its log goes nowhere: what matters is logged here.
+func init() {
+	sip.UDPMTUSize = 65535
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+}
 
 // New binds the sockets. Calls are taken once Run runs.
 func New(c Config) (*Engine, error) {
@@ -79,8 +85,8 @@ func New(c Config) (*Engine, error) {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
 	e := &Engine{
-		Config: c, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, nonces: newNonces(),
-		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, stopped: make(chan struct{}),
+		Config: c, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
 	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
@@ -95,18 +101,15 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// stack sets the library up. It logs whole messages of strangers as errors, so its log goes nowhere: what matters is
-// logged here.
+// stack sets the library up.
 func (e *Engine) stack() (err error) {
-	quiet := slog.New(slog.DiscardHandler)
 	e.ua, err = sipgo.NewUA(
 		sipgo.WithUserAgent(e.UserAgent),
 		sipgo.WithUserAgentTransportLayerOptions(
-			sip.WithTransportLayerLogger(quiet),
+			func(l *sip.TransportLayer) { l.OnMessage(e.arrived) }, // here: before the transactions
 			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP()}),
 		),
 		sipgo.WithUserAgentTransactionLayerOptions(
-			sip.WithTransactionLayerLogger(quiet),
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
 			sip.WithTransactionLayerTerminateOnConnClose(),
 		),
@@ -114,14 +117,14 @@ func (e *Engine) stack() (err error) {
 	if err != nil {
 		return err
 	}
-	if e.client, err = sipgo.NewClient(e.ua, sipgo.WithClientLogger(quiet)); err != nil {
+	if e.client, err = sipgo.NewClient(e.ua); err != nil {
 		return err
 	}
-	if e.server, err = sipgo.NewServer(e.ua, sipgo.WithServerLogger(quiet)); err != nil {
+	if e.server, err = sipgo.NewServer(e.ua); err != nil {
 		return err
 	}
 	e.server.OnInvite(e.guard(e.onInvite))
-	e.server.OnAck(e.guard(e.onAck))
+	e.server.OnAck(func(*sip.Request, sip.ServerTransaction) {}) // taken on arrival
 	e.server.OnBye(e.guard(e.onBye))
 	e.server.OnCancel(e.guard(e.onCancel))
 	e.server.OnInfo(e.guard(e.onInfo))
@@ -150,7 +153,7 @@ func (e *Engine) localAddr(host string) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// stopTime bounds how long Run waits for the answers to its last BYEs.
+// stopTime is the default of Engine.stopTime.
 const stopTime = 3 * time.Second
 
 // Run implements pbx.Switch.
@@ -200,7 +203,7 @@ func (e *Engine) drain() {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for patience := time.After(stopTime); ; {
+	for patience := time.After(e.stopTime); ; {
 		e.mu.Lock()
 		left := len(e.dialogs)
 		e.mu.Unlock()

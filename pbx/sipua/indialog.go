@@ -27,17 +27,43 @@ func (e *Engine) within(req *sip.Request, tx sip.ServerTransaction) *leg {
 	return l
 }
 
-func (e *Engine) onAck(req *sip.Request, _ sip.ServerTransaction) {
+// arrived is shown each message before the library hands it to a goroutine, so in the order of arrival. It takes those
+// whose order matters: ACK, which must be there before the request that follows it, and the responses to our INVITEs.
+func (e *Engine) arrived(msg sip.Message) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.panicked(nil, cause)
+		}
+	}()
+	switch msg := msg.(type) {
+	case *sip.Request:
+		if msg.IsAck() && msg.CSeq() != nil {
+			e.takeAck(msg)
+		}
+	case *sip.Response:
+		if cseq := msg.CSeq(); cseq == nil || cseq.MethodName != sip.INVITE {
+			return
+		}
+		e.mu.Lock()
+		c := e.outgoing[branchOf(msg)]
+		e.mu.Unlock()
+		if c != nil {
+			c.take(msg)
+		}
+	}
+}
+
+func (e *Engine) takeAck(req *sip.Request) {
 	l := e.find(req)
-	if l == nil || req.CSeq() == nil {
+	if l == nil {
 		return
 	}
+	seq := req.CSeq().SeqNo
 	l.mu.Lock()
-	ack := l.acks[req.CSeq().SeqNo]
-	l.mu.Unlock()
-	select {
-	case ack <- req:
-	default: // a repeated one, or one for nothing
+	defer l.mu.Unlock()
+	if ack := l.acks[seq]; ack != nil {
+		delete(l.acks, seq)
+		ack <- req // has room for the one
 	}
 }
 
@@ -177,12 +203,12 @@ func (l *leg) reinvite() (*sip.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		res, err := c.final(ctx)
+		res, err := c.result(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if res.IsSuccess() {
-			return res, errors.Join(c.acknowledge(l.dialog.ack(c.req)), l.answered200(res.Body()))
+			return res, errors.Join(c.acknowledge(l.dialog.ack(c.req)), l.takeAnswer(res.Body()))
 		}
 		if attempt > 0 || l.dialog.user == "" || (res.StatusCode != 401 && res.StatusCode != 407) {
 			return res, nil

@@ -39,6 +39,7 @@ type leg struct {
 	acked    chan struct{}                // closed when the ACK of our first 200 is there or given up; nil for a dialled leg
 	acks     map[uint32]chan *sip.Request // 2xx of ours to INVITEs that await their ACK, by CSeq
 	offering bool                         // an offer of ours is open: one of the other side meanwhile is glare
+	offered  []format                     // what our newest offer said
 	end      pbx.End                      // zero until done
 	limit    time.Duration                //
 	timers   struct{ limit, media, session *time.Timer }

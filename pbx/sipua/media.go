@@ -158,7 +158,7 @@ func (m *media) take(a *agreement, h *rtp.Header, buf []byte) {
 		}
 	case pt != 0 && (pt == a.event || pt == a.ours):
 		relayed := peer != nil && peer.relay(m, h, buf, true)
-		if d, ok := m.events.read(h.SSRC, h.Timestamp, buf[rtpHeader:], time.Now()); ok {
+		if d, ok := m.events.read(h, buf[rtpHeader:], time.Now()); ok {
 			m.digit(d, relayed)
 		}
 	}

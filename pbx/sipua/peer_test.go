@@ -57,6 +57,7 @@ func start(t *testing.T, s setup, handle func(ctx context.Context, in pbx.Leg)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.stopTime = 200 * time.Millisecond
 	if s.tweak != nil {
 		s.tweak(e)
 	}
@@ -135,6 +136,9 @@ type peer struct {
 	seq          int
 	invite       message // received or sent
 	contact      string  // of the engine
+
+	eventSeq  uint16 // of the RTP stream of its digits
+	eventTime uint32
 }
 
 // newPeer opens its sockets. A peer that is called learns the engine's address from what it receives.

@@ -101,7 +101,7 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			if err == nil {
-				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.stopTime)
 				defer cancel()
 				_, _ = r.send(last, 0)
 			}

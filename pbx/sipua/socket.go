@@ -29,7 +29,7 @@ func bind(address string) (*signalSocket, *listener, error) {
 		if err == nil {
 			conn := udp.(*net.UDPConn)
 			_ = conn.SetReadBuffer(signalBuffer)
-			return &signalSocket{UDPConn: conn}, newListener(tcp), nil
+			return &signalSocket{UDPConn: conn, most: maxSources}, newListener(tcp), nil
 		}
 		_ = udp.Close()
 		if _, port, _ := net.SplitHostPort(address); port != "0" || attempt == 20 {
@@ -43,6 +43,7 @@ func bind(address string) (*signalSocket, *listener, error) {
 // different ones. Transactions go on over that.
 type signalSocket struct {
 	*net.UDPConn
+	most int // different sources between two beginnings
 	seen int
 	last netip.AddrPort
 }
@@ -60,7 +61,7 @@ func (s *signalSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 	if src := addr.AddrPort(); src != s.last {
 		s.last = src
-		if s.seen++; s.seen > maxSources {
+		if s.seen++; s.seen > s.most {
 			s.seen = 0
 			return 0, nil, errTooManySources
 		}
