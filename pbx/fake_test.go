@@ -165,7 +165,10 @@ func (l *line) Hangup(cause pbx.Cause) {
 }
 
 // finish ends the leg.
-func (l *line) finish(by pbx.Ender, q850 int) {
+func (l *line) finish(by pbx.Ender, q850 int) { l.finishAt(time.Now(), by, q850) }
+
+// finishAt ends the leg as of a moment that may be past already, as with an engine that is told late.
+func (l *line) finishAt(at time.Time, by pbx.Ender, q850 int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended() {
@@ -174,7 +177,7 @@ func (l *line) finish(by pbx.Ender, q850 int) {
 	if l.limit != nil {
 		l.limit.Stop()
 	}
-	l.end = pbx.End{At: time.Now(), SIP: 200, Q850: q850, By: by}
+	l.end = pbx.End{At: at, SIP: 200, Q850: q850, By: by}
 	close(l.done)
 }
 
@@ -352,8 +355,9 @@ type bank struct {
 	refuses  error           // Authorise
 	away     map[string]bool // operations that get no answer from the database
 	panics   map[string]bool // operations with a fault
-	log      []string        // what was asked, in order
-	extends  int             // calls of Extend, which are not in log
+	takes    map[string]time.Duration
+	log      []string // what was asked, in order
+	extends  int      // calls of Extend, which are not in log
 	held     map[billing.CallID]int
 	attempts []routing.Attempt
 	signs    []string
@@ -365,16 +369,21 @@ type bank struct {
 // does is what any operation goes through first.
 func (b *bank) does(ctx context.Context, operation string) error {
 	b.mu.Lock()
-	away, panics := b.away[operation], b.panics[operation]
+	away, panics, takes := b.away[operation], b.panics[operation], b.takes[operation]
 	b.mu.Unlock()
 	if panics {
 		panic("in " + operation)
 	}
 	if away {
 		if _, ok := ctx.Deadline(); !ok {
-			panic(operation + " without a deadline")
+			b.write("%s without a deadline", operation)
+			return context.DeadlineExceeded
 		}
 		<-ctx.Done()
+	}
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
 	}
 	return ctx.Err()
 }
@@ -520,6 +529,7 @@ func onExchange(t *testing.T, story func(x *exchange)) {
 				pins:     map[string]billing.Caller{goodPIN: caller("ben")},
 				contacts: map[string]e164.Number{"anna": "+380441234567"},
 				seconds:  7200, held: map[billing.CallID]int{}, away: map[string]bool{}, panics: map[string]bool{},
+				takes: map[string]time.Duration{},
 			},
 			admission: &pbx.Admission{Numbers: map[e164.Number]pbx.AccessNumber{
 				gateway: {Number: gateway, Country: "DE", Language: "en", Service: pbx.Gateway},

@@ -451,6 +451,27 @@ func TestHashHashMakesTheNextCall(t *testing.T) {
 	})
 }
 
+// Paid is the time up to the hang-up of whoever came first, not up to when the script heard of it.
+func TestDeliveredTimeEndsWithTheFirstHangup(t *testing.T) {
+	for _, far := range []bool{true, false} {
+		onExchange(t, func(x *exchange) {
+			p := x.call(gateway, anna)
+			p.types(kyiv + "#")
+			p.talks()
+			time.Sleep(5 * time.Second)
+			hangsUp := p.line
+			if far {
+				hangsUp = x.far[0]
+			}
+			hangsUp.finishAt(time.Now().Add(-700*time.Millisecond), pbx.ByPeer, 31)
+			pause(p)
+			p.hangsUp()
+			p.waits()
+			x.expect("authorise +380441234567 for anna", "settle answered 4.3s on cheap, 200/31")
+		})
+	}
+}
+
 func TestContactNumber(t *testing.T) {
 	t.Run("calls the contact", func(t *testing.T) {
 		onExchange(t, func(x *exchange) {

@@ -42,6 +42,11 @@ func TestCallerGivesUp(t *testing.T) {
 			[]string{"close gave_up , 487/16"},
 		},
 		{
+			"while the credit is held", anna,
+			func(x *exchange, p *phone) { p.hears(prompt.AskNumber); p.types(kyiv + "#"); time.Sleep(time.Second) },
+			[]string{"authorise +380441234567 for anna", "settle gave_up 0s on , 487/16"},
+		},
+		{
 			"when he hears the price", anna,
 			func(_ *exchange, p *phone) { p.types(kyiv + "#"); p.hears("this-call-costs") },
 			[]string{"authorise +380441234567 for anna", "settle gave_up 0s on , 487/16"},
@@ -93,7 +98,12 @@ func TestCallerGivesUp(t *testing.T) {
 	} {
 		t.Run(tc.why, func(t *testing.T) {
 			onExchange(t, func(x *exchange) {
-				x.bank.away["ByPhone"] = tc.why == "while the database looks for him"
+				switch tc.why {
+				case "while the database looks for him":
+					x.bank.away["ByPhone"] = true
+				case "while the credit is held":
+					x.bank.takes["Authorise"] = 1500 * time.Millisecond
+				}
 				p := x.call(gateway, tc.caller)
 				tc.until(x, p)
 				p.hangsUp()
