@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"telecommune/billing"
+	"telecommune/billing/ledger"
+	"telecommune/internal/postgres"
+	"telecommune/pbx/simcarrier"
+)
+
+// commandLine in the environment makes the test binary run as the program itself, in a process that can be killed.
+const commandLine = "TELECOMMUNE_TEST_COMMAND"
+
+func runAsProgram() {
+	if line := os.Getenv(commandLine); line != "" {
+		os.Unsetenv(commandLine)
+		os.Exit(run(context.Background(), strings.Fields(line), streams{os.Stdin, os.Stdout, os.Stderr}))
+	}
+}
+
+// served is a serve in a process of its own.
+type served struct {
+	process *exec.Cmd
+	sip     string
+	log     sync.WaitGroup
+}
+
+var readyLine = regexp.MustCompile(`msg=ready sip=(\S+)`)
+
+// startServe starts serve on a state folder and waits until it takes calls.
+func startServe(t *testing.T, state string) *served {
+	t.Helper()
+	s := &served{process: exec.Command(os.Args[0])}
+	s.process.Env = append(os.Environ(),
+		commandLine+"=serve --sip 127.0.0.1:0 --http 127.0.0.1:0 --rtp-ports 20000-40000 --node one --state "+state)
+	stderr, err := s.process.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.kill(t) })
+	lines, ready := bufio.NewScanner(stderr), make(chan string, 1)
+	var seen []string
+	s.log.Go(func() {
+		defer close(ready)
+		for lines.Scan() {
+			if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
+				ready <- m[1]
+				_, _ = io.Copy(io.Discard, stderr)
+				return
+			}
+			seen = append(seen, lines.Text())
+		}
+	})
+	var ok bool
+	if s.sip, ok = <-ready; !ok {
+		t.Fatalf("serve did not start:\n%s", strings.Join(seen, "\n"))
+	}
+	return s
+}
+
+// kill is kill -9; a second call does nothing.
+func (s *served) kill(t *testing.T) {
+	if s.process.ProcessState != nil {
+		return
+	}
+	if err := s.process.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	s.log.Wait()
+	_ = s.process.Wait() // it was killed
+}
+
+// TestKilledInTheMiddleOfCalls kills serve while fifty people talk. After a new start each call is charged up to its
+// last sign of life, and nothing is held any more.
+func TestKilledInTheMiddleOfCalls(t *testing.T) {
+	const callers = 50
+	state := freshState(t)
+	first := startServe(t, state)
+	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer carrier.Close()
+	retail := file(t, "retail.csv", "prefix,rate_per_minute\n380,0.60\n")
+	cost := file(t, "cost.csv", "prefix,rate_per_minute\n380,0.30\n")
+	for _, line := range []string{
+		"provider add pstn --address 127.0.0.2",
+		"access-number add +49305550100 --provider pstn --country DE --service contact",
+		"trunk add alpha --address " + carrier.Addr(),
+		"deck import " + cost + " --trunk alpha",
+		"deck import " + retail + " --retail retail",
+		"account add anna --call-limit 120",
+		"account topup anna 100.00",
+		"phone add +491713920001 --account anna",
+		"contact add --account anna --access-number +49305550100 --to +380441234567",
+	} {
+		if r := tcWith(t, "", append(strings.Fields(line), "--state", state)...); r.code != 0 {
+			t.Fatalf("%s: %s", line, r.err)
+		}
+	}
+	phone, err := simcarrier.NewPhone(t.Context(), simcarrier.PhoneConfig{
+		Server: first.sip, Listen: freeAddress("127.0.0.2"), Number: "+491713920001",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Close()
+	await(t, "the set-up to be taken up", func() bool {
+		_, err := phone.Call(t.Context(), "+49305550100")
+		return err == nil
+	})
+	for range callers - 1 {
+		go func() { _, _ = phone.Call(t.Context(), "+49305550100") }() // it is the database that tells how they went
+	}
+	before := signs(t, state, callers)
+	first.kill(t)
+
+	startServe(t, state)
+	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	bank := billing.New(db.DB, billing.Options{Node: "test", Log: quiet()})
+	await(t, "all holds to be released", func() bool {
+		account, err := bank.Account(t.Context(), "anna")
+		return err == nil && account.Held == 0
+	})
+	calls, err := bank.Calls(t.Context(), billing.CallFilter{})
+	if err != nil || len(calls) != callers {
+		t.Fatalf("%d calls, %v; want %d", len(calls), err, callers)
+	}
+	for _, call := range calls {
+		want := billing.AnsweredSeconds(before[call.ID], 120)
+		// A further sign may have been stored between our look and the kill, not more than one.
+		if call.Outcome != billing.Lost || call.EndedAt == nil || call.Entry == nil ||
+			call.AnsweredSeconds < want || call.AnsweredSeconds > want+6 {
+			t.Errorf("call %s is %s after %d s, want lost after %d or a little more", call.ID, call.Outcome, call.AnsweredSeconds, want)
+		}
+		if int64(call.Price) != int64(call.AnsweredSeconds)*10_000 {
+			t.Errorf("call %s of %d s costs %s", call.ID, call.AnsweredSeconds, call.Price)
+		}
+	}
+	trial, err := ledger.Trial(t.Context(), db, ledger.TrialFilter{})
+	if err != nil || len(trial) == 0 {
+		t.Fatalf("trial balance of %d accounts, %v", len(trial), err)
+	}
+	var sum int64
+	for _, l := range trial {
+		sum += int64(l.Balance)
+	}
+	if sum != 0 {
+		t.Errorf("the trial balance is off by %d", sum)
+	}
+}
+
+// signs waits until so many calls have shown that they were answered, some of them for over a second, and gives the
+// answered time that each call's last sign of life tells.
+func signs(t *testing.T, state string, calls int) map[billing.CallID]time.Duration {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var found map[billing.CallID]time.Duration
+	await(t, fmt.Sprintf("%d calls to be answered", calls), func() bool {
+		var rows []struct {
+			Call billing.CallID `db:"call_id"`
+			MS   int64          `db:"answered_ms"`
+		}
+		if err := db.SelectContext(t.Context(), &rows, `SELECT call_id, answered_ms FROM hold WHERE answered_ms > 1000`); err != nil {
+			t.Fatal(err)
+		}
+		found = map[billing.CallID]time.Duration{}
+		for _, r := range rows {
+			found[r.Call] = time.Duration(r.MS) * time.Millisecond
+		}
+		return len(found) == calls
+	})
+	return found
+}
+
+// await asks again and again until is, for a minute at most.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute for %s", what)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
