@@ -18,6 +18,7 @@ type Call struct {
 	d        *dialog
 	answered time.Time
 	early    Heard
+	session  string
 	ended    time.Time
 	done     chan struct{}
 }
@@ -102,6 +103,9 @@ func (p *Phone) answered(ctx context.Context, req *sip.Request, res *sip.Respons
 	early := m.stats()
 	usable := p.listen(res, m, ours)
 	c := &Call{phone: p, d: d, answered: time.Now(), early: early, done: make(chan struct{})}
+	if h := res.GetHeader("Session-Expires"); h != nil {
+		c.session = h.Value()
+	}
 	p.e.add(d)
 	if err := d.ack(req.CSeq().SeqNo); err != nil {
 		d.close(err)
@@ -154,6 +158,9 @@ func (c *Call) EndedByPeer() (bool, string) {
 	defer c.d.mu.Unlock()
 	return c.d.byPeer, c.d.reason
 }
+
+// SessionExpires is what the answer says of the session timer (RFC 4028), such as 90;refresher=uac.
+func (c *Call) SessionExpires() string { return c.session }
 
 // Refreshes is how often the other side refreshed the session.
 func (c *Call) Refreshes() int { return c.d.refreshes() }

@@ -215,7 +215,8 @@ func (e *endpoint) linkTo(ctx context.Context, transport, addr string) (link, er
 	e.mu.Unlock()
 	if !ok {
 		var err error
-		if s, err = new(net.Dialer).DialContext(ctx, "tcp", addr); err != nil {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: e.addr.Addr().AsSlice()}} // the other side may know us by it
+		if s, err = dialer.DialContext(ctx, "tcp", addr); err != nil {
 			return link{}, err
 		}
 		e.addStream(s)

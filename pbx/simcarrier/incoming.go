@@ -131,7 +131,7 @@ func (in *incoming) answer() bool {
 	headers := append(in.reason(), d.e.contact(d.transport), sip.NewHeader("Supported", "timer"))
 	if b.Session > 0 {
 		who := "uac"
-		if b.Refreshes {
+		if b.Refreshes || b.Lazy {
 			who = "uas"
 		}
 		headers = append(headers, sip.NewHeader("Session-Expires", fmt.Sprintf("%d;refresher=%s", int(b.Session.Seconds()), who)))
@@ -202,7 +202,10 @@ func after(d time.Duration) <-chan time.Time {
 
 // sessionTimer is due when we have to refresh the session, or when the other side ought to have done it.
 func (in *incoming) sessionTimer() <-chan time.Time {
-	if in.behaviour.Refreshes {
+	switch {
+	case in.behaviour.Lazy:
+		return nil
+	case in.behaviour.Refreshes:
 		return after(in.behaviour.Session / 2)
 	}
 	return after(in.behaviour.Session)

@@ -57,6 +57,7 @@ type Behaviour struct {
 	Update     time.Duration // sends an UPDATE (RFC 3311) after that; zero: never
 	Session    time.Duration // session timer of RFC 4028; zero: none
 	Refreshes  bool          // the carrier refreshes the session itself, by UPDATE at half its time; else the caller has to
+	Lazy       bool          // it says so and does not
 	Disappears time.Duration // after that neither SIP nor RTP comes from here; zero: never
 }
 

@@ -1,0 +1,56 @@
+// Package conformance is the suite that every call engine passes (design.md 3): real calls, with SIPp and simulated
+// phones and carriers at both ends and everything of ours in between: PostgreSQL, billing, routing, the exchange and
+// the engine. After each call the database tells whether it was recorded and charged as it should.
+package conformance
+
+import (
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// Engine is a call engine under test.
+type Engine interface {
+	pbx.Switch
+	Addr() net.Addr // where it takes SIP over UDP and TCP
+}
+
+// Config is what an engine is started with.
+type Config struct {
+	Admission    func() *pbx.Admission
+	Trunks       func() []routing.Trunk
+	MediaTimeout time.Duration // how long RTP may stay away
+	Log          *slog.Logger
+}
+
+// Start makes an engine on loopback. Whatever it leaves when its Run has returned is removed by a clean-up of t.
+type Start func(t *testing.T, c Config) Engine
+
+// Run runs the suite.
+func Run(t *testing.T, start Start) {
+	for _, group := range []struct {
+		name  string
+		cases []scenario
+	}{
+		{"calls", calls}, {"failures", failures}, {"talking", talking}, {"input", input}, {"engine", engine},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, c := range group.cases {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(t, start)
+				})
+			}
+		})
+	}
+}
+
+// scenario is one case of the suite.
+type scenario struct {
+	name string
+	run  func(t *testing.T, start Start)
+}

@@ -1,0 +1,126 @@
+package conformance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"telecommune/billing"
+	"telecommune/pbx/simcarrier"
+)
+
+// failures are calls that don't come about, and how they are tried elsewhere.
+var failures = []scenario{
+	{"503 goes to the second trunk", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 503, "Rings": 0}), sippCarrier(t, "carrier.xml", nil)
+		r := newRig(t, start, plan{trunks: trunks(first.addr, second.addr)})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		first.wait()
+		second.wait()
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "failed answered"})
+	}},
+	{"a trunk that is not there goes to the second", func(t *testing.T, start Start) {
+		second := carrier(t, answering())
+		gone := carrier(t, simcarrier.CarrierConfig{})
+		gone.Close()
+		all := trunks(gone.Addr(), second.Addr())
+		all[0].Transport = "tcp" // refused at once; over UDP it takes the time of a transaction
+		r := newRig(t, start, plan{trunks: all})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "failed answered"})
+	}},
+	{"a busy number is not tried again", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 486}), carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.addr, second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		first.wait()
+		r.settled(want{outcome: billing.Busy, sip: 486, trunk: "trunk1", attempts: "busy"})
+		c.Hangup()
+		if n := len(second.Calls()); n != 0 {
+			t.Errorf("%d calls at the second carrier", n)
+		}
+	}},
+	{"the carrier says that nobody answers", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 480}), carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.addr, second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		first.wait()
+		r.settled(want{outcome: billing.NotAnswered, sip: 480, attempts: "no_answer"})
+		c.Hangup()
+	}},
+	{"no trunk can carry it", func(t *testing.T, start Start) {
+		first := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 500}})
+		second := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 404, Reason: "Q.850;cause=1"}})
+		r := newRig(t, start, plan{trunks: trunks(first.Addr(), second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.settled(want{outcome: billing.Failed, sip: 404, attempts: "failed failed"})
+		c.Hangup()
+	}},
+	{"the caller gives up while it rings", func(t *testing.T, start Start) {
+		far := sippCarrier(t, "carrier_no_answer.xml", nil) // is happy with CANCEL alone
+		r := newRig(t, start, plan{trunks: trunks(far.addr)})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		for len(r.exchange.Live()) == 0 || r.exchange.Live()[0].State != "ringing" {
+			r.tick()
+		}
+		c.Hangup()
+		far.wait()
+		r.settled(want{outcome: billing.GaveUp, attempts: "gave_up"})
+	}},
+	{"the caller gives up before the access call is answered", func(t *testing.T, start Start) {
+		r := newRig(t, start, plan{trunks: trunks("127.0.0.1:9")})
+		ctx, cancel := context.WithCancel(r.ctx)
+		cancel()
+		if _, err := r.phone(simcarrier.PhoneConfig{}).Call(ctx, gateway.Digits()); err == nil {
+			t.Error("answered")
+		}
+		for len(r.exchange.Live()) > 0 {
+			r.tick()
+		}
+	}},
+	{"a codec that was not offered is a failure, not noise", func(t *testing.T, start Start) {
+		pcmu := simcarrier.PCMU
+		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Codec: &pcmu, Sound: simcarrier.Tone}})
+		r := newRig(t, start, plan{trunks: trunks(far.Addr())})
+		c := r.call(simcarrier.PhoneConfig{Codecs: []simcarrier.Codec{simcarrier.PCMA}}, contact)
+		r.settled(want{outcome: billing.Failed, sip: 488})
+		c.Hangup()
+		if h := c.Heard(); h.Tone > 0 {
+			t.Errorf("heard %+v", h)
+		}
+		if got := r.over(far); got.How != simcarrier.ByCaller {
+			t.Errorf("%+v", got)
+		}
+	}},
+	{"a carrier without the caller's codec goes to the second trunk", func(t *testing.T, start Start) {
+		first := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 488}})
+		second := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.Addr(), second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{Codecs: []simcarrier.Codec{simcarrier.PCMU}}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2"})
+	}},
+}
+
+// tick passes the time of a packet, within the time of the case.
+func (r *rig) tick() {
+	r.t.Helper()
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-r.ctx.Done():
+		r.t.Fatal("waited in vain")
+	}
+}
+
+// over waits for the end of the carrier's first call.
+func (r *rig) over(c *simcarrier.Carrier) simcarrier.Record {
+	r.t.Helper()
+	record, err := c.Await(r.ctx, simcarrier.Record.Done)
+	r.must(err)
+	return record
+}

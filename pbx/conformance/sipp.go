@@ -1,0 +1,182 @@
+package conformance
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/zaf/g711"
+)
+
+//go:embed sipp
+var scenarios embed.FS
+
+// values are what a scenario is filled with.
+type values map[string]any
+
+// sippRun is one SIPp process.
+type sippRun struct {
+	t    *testing.T
+	addr string // of its SIP socket
+	cmd  *exec.Cmd
+	dir  string
+	out  bytes.Buffer
+	done chan struct{}
+	err  error // valid after done
+}
+
+// sippCarrier starts SIPp as a carrier that takes one call, or as many as count says.
+func sippCarrier(t *testing.T, scenario string, v values, args ...string) *sippRun {
+	t.Helper()
+	s := startSIPp(t, scenario, v, args...)
+	for s.starting() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return s
+}
+
+// sippCaller starts SIPp as a caller of number at the engine.
+func sippCaller(t *testing.T, engine, number, scenario string, v values, args ...string) *sippRun {
+	t.Helper()
+	return startSIPp(t, scenario, v, append([]string{engine, "-s", number}, args...)...)
+}
+
+func startSIPp(t *testing.T, scenario string, v values, args ...string) *sippRun {
+	t.Helper()
+	path, err := exec.LookPath("sipp")
+	if err != nil {
+		t.Fatal("SIPp is not installed: apt-get install sip-tester")
+	}
+	s := &sippRun{t: t, dir: t.TempDir(), done: make(chan struct{})}
+	file := filepath.Join(s.dir, "scenario.xml")
+	if err := os.WriteFile(file, fill(t, s.dir, scenario, v), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	args = append([]string{
+		"-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(port), "-mi", "127.0.0.1", "-mp", strconv.Itoa(freePort(t)),
+		"-m", "1", "-nostdin", "-timeout", "120s", "-trace_err", "-error_file", "errors",
+		"-trace_msg", "-message_file", "messages",
+	}, args...)
+	s.cmd = exec.Command(path, args...)
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, &s.out, &s.out
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill() // as a rule it has ended
+		<-s.done
+		if t.Failed() {
+			messages, _ := os.ReadFile(filepath.Join(s.dir, "messages"))
+			t.Logf("%s: %v\n%s", scenario, s.err, tail(messages))
+		}
+	})
+	return s
+}
+
+// starting tells that the socket is not bound yet.
+func (s *sippRun) starting() bool {
+	select {
+	case <-s.done:
+		s.t.Fatalf("SIPp did not start: %v\n%s", s.err, s.out.String())
+	default:
+	}
+	conn, err := net.ListenPacket("udp", s.addr)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// wait waits for the scenario to be over, and fails the test unless it went as written.
+func (s *sippRun) wait() {
+	s.t.Helper()
+	<-s.done // bounded by SIPp's own -timeout
+	if s.err != nil {
+		why, _ := os.ReadFile(filepath.Join(s.dir, "errors"))
+		s.t.Errorf("SIPp %s: %v\n%s\n%s", s.cmd.Args[2], s.err, why, tail(s.out.Bytes()))
+	}
+}
+
+func tail(b []byte) []byte { return b[max(0, len(b)-8000):] }
+
+// fill makes a scenario file of its template. Sound is a file with seconds of a 1000 Hz tone.
+func fill(t *testing.T, dir, scenario string, v values) []byte {
+	t.Helper()
+	functions := template.FuncMap{
+		"add":   func(a, b int) int { return a + b },
+		"times": func(n int) []struct{} { return make([]struct{}, n) },
+	}
+	parsed, err := template.New(scenario).Funcs(functions).ParseFS(scenarios, "sipp/parts.tmpl", "sipp/"+scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := values{"Sound": "tone.alaw", "Rings": 1}
+	for k, x := range v {
+		all[k] = x
+	}
+	tone := make([]byte, 8000)
+	for i := range tone {
+		tone[i] = g711.EncodeAlawFrame(int16(8000 * math.Sin(2*math.Pi*1000*float64(i)/8000)))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tone.alaw"), tone, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := parsed.Execute(&b, all); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// freePort finds a port that, with the three after it, nobody has: SIPp takes that many for media.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		first, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.LocalAddr().(*net.UDPAddr).Port
+		taken := port > 65000
+		for i := 1; i < 4 && !taken; i++ {
+			next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + i})
+			if taken = err != nil; !taken {
+				next.Close()
+			}
+		}
+		first.Close()
+		if !taken {
+			return port
+		}
+	}
+	t.Fatal("no four free ports in a row")
+	return 0
+}
+
+// mayForge tells whether SIPp may send telephone events: it writes them to a raw socket.
+func mayForge() bool {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_UDP)
+	if err == nil {
+		syscall.Close(fd)
+	}
+	return !errors.Is(err, syscall.EPERM)
+}
