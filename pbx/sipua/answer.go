@@ -137,13 +137,13 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 			repeat.Reset(again)
 			continue
 		case <-patience.C:
-			l.e.Log.Debug("no ACK", "call_id", l.dialog.id)
+			l.e.log.Debug("no ACK", "call_id", l.dialog.id)
 			l.hangup(pbx.End{By: pbx.ByFailure, SIP: 408, Q850: 102}, pbx.Cause{SIP: 408, Q850: 102})
 			return
 		}
 		if offered {
 			if err := l.takeAnswer(got.Body()); err != nil {
-				l.e.Log.Debug("answer in ACK refused", "call_id", l.dialog.id, "error", err)
+				l.e.log.Debug("answer in ACK refused", "call_id", l.dialog.id, "error", err)
 				l.hangup(pbx.End{By: pbx.ByFailure, SIP: 488, Q850: 88}, pbx.Incompatible)
 			}
 		}
@@ -197,7 +197,7 @@ func (l *leg) offer() []byte {
 func (l *leg) offerOf(formats []format, event uint8) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.offering, l.offered = true, formats
+	l.offering, l.offered = true, offered{formats, event}
 	return l.said.write(l.media.local, formats, event, sendrecv, nil)
 }
 
@@ -208,10 +208,10 @@ func (l *leg) takeAnswer(body []byte) error {
 		return err
 	}
 	l.mu.Lock()
-	offered := l.offered
+	ours := l.offered
 	l.mu.Unlock()
 	i := slices.IndexFunc(answer.formats, func(f format) bool {
-		return slices.ContainsFunc(offered, func(o format) bool { return o.codec == f.codec })
+		return slices.ContainsFunc(ours.formats, func(o format) bool { return o.codec == f.codec })
 	})
 	if i < 0 {
 		return pbx.ErrCodec
@@ -220,7 +220,7 @@ func (l *leg) takeAnswer(body []byte) error {
 	if err := l.sameFamily(answer.remote); err != nil {
 		return err
 	}
-	l.agree(chosen, eventType, answer)
+	l.agree(chosen, ours.event, answer)
 	return nil
 }
 

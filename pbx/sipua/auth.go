@@ -91,7 +91,7 @@ func (n *nonces) count(nonce string, nc int, now time.Time) bool {
 // admit finds who sent a request: by source address, else by digest (RFC 3261 section 22). When it is false the request
 // is answered.
 func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider, bool) {
-	admission := e.Admission()
+	admission := e.conf.Admission()
 	if p, ok := admission.ByAddress(sourceAddr(req.Source())); ok {
 		return p, true
 	}
@@ -120,7 +120,7 @@ func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider
 }
 
 func (e *Engine) refuseStranger(req *sip.Request, tx sip.ServerTransaction) {
-	e.Log.Debug("refused", "method", req.Method, "source", req.Source())
+	e.log.Debug("refused", "method", req.Method, "source", req.Source())
 	e.respond(req, tx, 403)
 }
 
@@ -167,10 +167,10 @@ func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.P
 // known tells whether a request comes from an address that we deal with: a provider or a trunk.
 func (e *Engine) known(req *sip.Request) bool {
 	src := sourceAddr(req.Source())
-	if _, ok := e.Admission().ByAddress(src); ok {
+	if _, ok := e.conf.Admission().ByAddress(src); ok {
 		return true
 	}
-	for _, t := range e.Trunks() {
+	for _, t := range e.conf.Trunks() {
 		if host, _, err := net.SplitHostPort(t.Address); err == nil {
 			if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == src {
 				return true

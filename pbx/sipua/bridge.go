@@ -53,7 +53,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 		b.Close()
 		return nil, pbx.ErrEnded
 	}
-	e.Log.Debug("bridged", "caller", c.dialog.id, "far", f.dialog.id)
+	e.log.Debug("bridged", "caller", c.dialog.id, "far", f.dialog.id)
 	return b, nil
 }
 

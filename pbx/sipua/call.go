@@ -32,6 +32,9 @@ const maxWaiting = 64
 
 // call sends an INVITE.
 func (e *Engine) call(ctx context.Context, req *sip.Request) (*call, error) {
+	if e.isStopped() {
+		return nil, errDraining
+	}
 	c := &call{e: e, req: req, arrived: make(chan struct{}, 1)}
 	branch := branchOf(req)
 	e.mu.Lock()
@@ -120,7 +123,7 @@ func (c *call) again(res *sip.Response) {
 	switch {
 	case ack == nil: // not acknowledged yet: it soon is
 	case res.To() != nil && tag(res.To().Params) == taken:
-		_ = c.e.client.WriteRequest(ack.Clone())
+		_ = c.e.sendAck(ack)
 	default:
 		c.e.refuse(c.req, res, normal)
 	}
@@ -131,7 +134,15 @@ func (c *call) acknowledge(ack *sip.Request) error {
 	c.mu.Lock()
 	c.ack, c.tag = ack, tag(ack.To().Params)
 	c.mu.Unlock()
-	return c.e.client.WriteRequest(ack.Clone())
+	return c.e.sendAck(ack)
+}
+
+// sendAck sends an ACK, which has no transaction and may be sent again.
+func (e *Engine) sendAck(ack *sip.Request) error {
+	if e.isStopped() {
+		return errDraining
+	}
+	return e.client.WriteRequest(ack.Clone())
 }
 
 // result waits for the final response.
@@ -203,8 +214,8 @@ func (c *call) cancel() *sip.Request {
 func (e *Engine) refuse(invite *sip.Request, res *sip.Response, cause pbx.Cause) {
 	d := e.dialogOf(invite)
 	d.confirm(res)
-	if err := e.client.WriteRequest(d.ack(invite)); err != nil {
-		e.Log.Debug("ACK not sent", "call_id", d.id, "error", err)
+	if err := e.sendAck(d.ack(invite)); err != nil {
+		e.log.Debug("ACK not sent", "call_id", d.id, "error", err)
 	}
 	(&leg{e: e, dialog: d}).bye(cause, nil)
 }
@@ -214,6 +225,6 @@ func (e *Engine) dialogOf(invite *sip.Request) *dialog {
 	return &dialog{
 		e: e, id: string(*invite.CallID()), localTag: tag(invite.From().Params), transport: invite.Transport(),
 		local: invite.From().Address, remote: invite.To().Address, target: invite.Recipient,
-		seq: invite.CSeq().SeqNo,
+		seq: invite.CSeq().SeqNo, remoteSeq: -1,
 	}
 }

@@ -92,7 +92,7 @@ func (a *attempt) prepare(caller *media, c codec) error {
 		a.e.drop(a.far)
 		return err
 	}
-	a.far.limit = a.to.Limit
+	a.far.Limit(a.to.Limit)
 	a.caller.mu.Lock()
 	a.caller.dialled = append(a.caller.dialled, a.far)
 	a.caller.mu.Unlock()
@@ -248,7 +248,7 @@ func (a *attempt) ringing(res *sip.Response) {
 	if len(res.Body()) > 0 {
 		a.far.dialog.hear(res)
 		if err := a.far.takeAnswer(res.Body()); err != nil {
-			a.e.Log.Debug("early media not taken", "call_id", a.far.dialog.id, "error", err)
+			a.e.log.Debug("early media not taken", "call_id", a.far.dialog.id, "error", err)
 		} else {
 			a.far.media.peer.Store(a.caller.media)
 			a.caller.media.peer.Store(a.far.media)
@@ -256,11 +256,13 @@ func (a *attempt) ringing(res *sip.Response) {
 	}
 	if res.StatusCode == 180 && a.tone == nil {
 		stop, ended := make(chan struct{}), make(chan struct{})
-		a.tone, a.toneEnded = stop, ended
-		a.e.spawn(a.caller, func() {
+		ring := func() {
 			defer close(ended)
 			a.caller.ring(a.far.media, stop)
-		})
+		}
+		if a.e.spawn(a.caller, ring) {
+			a.tone, a.toneEnded = stop, ended
+		}
 	}
 }
 
@@ -279,7 +281,7 @@ func (a *attempt) answered(res *sip.Response) error {
 	far := a.far
 	far.dialog.confirm(res)
 	if err := a.call.acknowledge(far.dialog.ack(a.invite)); err != nil {
-		a.e.Log.Debug("ACK not sent", "call_id", far.dialog.id, "error", err)
+		a.e.log.Debug("ACK not sent", "call_id", far.dialog.id, "error", err)
 	}
 	var err error
 	if len(res.Body()) > 0 || far.media.agreed.Load() == nil { // else what came in a 183 holds

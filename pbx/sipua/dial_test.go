@@ -436,3 +436,44 @@ func TestFreshDialog(t *testing.T) {
 	bye := p.request("BYE") // the script ended
 	p.respond(bye, 200, "")
 }
+
+// TestDigitsAsInfo: a far side without telephone-event gets the digits as SIP INFO, if it takes that.
+func TestDigitsAsInfo(t *testing.T) {
+	carrier := newPeer(t)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		far, err := in.(*leg).e.Dial(ctx, in, pbx.Target{Trunk: trunkTo(carrier), Number: "+380441234567"})
+		if err != nil {
+			t.Errorf("Dial: %v", err)
+			return
+		}
+		b, err := in.(*leg).e.Bridge(in, far)
+		if err != nil {
+			t.Errorf("Bridge: %v", err)
+			return
+		}
+		<-b.Digits() // both are there once it is told
+		<-in.Done()
+	})
+	caller := phone(r)
+	port := caller.call(caller.sdp("8 101", eventLine(101))).port()
+	m := carrier.request("INVITE")
+	carrier.respond(m, 200, carrier.sdp("8"), "Allow: INVITE, INFO")
+	carrier.request("ACK")
+	for in := 0; in == 0; { // until the legs are bridged
+		r.mu.Lock()
+		for _, l := range r.dialogs {
+			if l.bridge.Load() != nil {
+				in++
+			}
+		}
+		r.mu.Unlock()
+	}
+	caller.digits(port, 101, "4")
+	info := carrier.request("INFO")
+	if info.get("content-type") != "application/dtmf-relay" || !strings.HasPrefix(info.body, "Signal=4\r\n") {
+		t.Errorf("%s: %q", info.get("content-type"), info.body)
+	}
+	carrier.respond(info, 200, "")
+	caller.bye()
+}

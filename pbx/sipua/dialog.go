@@ -29,7 +29,7 @@ type dialog struct {
 	mu        sync.Mutex
 	remoteTag string
 	seq       uint32 // CSeq of our newest request
-	remoteSeq uint32 // CSeq of its newest request
+	remoteSeq int64  // CSeq of its newest request; -1: none yet
 	target    sip.Uri
 	routes    []sip.Uri
 	heard     netip.Addr // where its signalling comes from
@@ -51,7 +51,7 @@ func acceptDialog(e *Engine, req *sip.Request) *dialog {
 	d := &dialog{
 		e: e, id: string(*req.CallID()), localTag: sip.GenerateTagN(20), transport: req.Transport(),
 		local: *req.To().Address.Clone(), remote: *req.From().Address.Clone(), remoteTag: tag(req.From().Params),
-		seq: rand.Uint32N(1 << 16), remoteSeq: req.CSeq().SeqNo, target: *req.Contact().Address.Clone(),
+		seq: rand.Uint32N(1 << 16), remoteSeq: int64(req.CSeq().SeqNo), target: *req.Contact().Address.Clone(),
 	}
 	for _, h := range req.GetHeaders("Record-Route") {
 		if r, ok := h.(*sip.RecordRouteHeader); ok {
@@ -119,10 +119,10 @@ func (d *dialog) allows(msg interface{ GetHeaders(string) []sip.Header }) {
 func (d *dialog) newer(seq uint32) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if seq <= d.remoteSeq {
+	if int64(seq) <= d.remoteSeq {
 		return false
 	}
-	d.remoteSeq = seq
+	d.remoteSeq = int64(seq)
 	return true
 }
 
@@ -222,6 +222,9 @@ func (d *dialog) do(ctx context.Context, req *sip.Request) (*sip.Response, error
 
 // roundTrip sends a request other than an initial INVITE and waits for its final response.
 func (e *Engine) roundTrip(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	if e.isStopped() {
+		return nil, errDraining
+	}
 	tx, err := e.client.TransactionRequest(ctx, req)
 	if err != nil {
 		return nil, err

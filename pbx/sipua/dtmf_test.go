@@ -103,3 +103,29 @@ func TestParseInfo(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubledDigits: a phone that sends each digit by both means dials it once.
+func TestDoubledDigits(t *testing.T) {
+	for _, tt := range []struct {
+		why   string
+		typed []press
+		want  string
+	}{
+		{"each by both means", []press{{digit: '1', by: byEvent}, {digit: '1', by: byInfo}, {digit: '1', by: byEvent}, {digit: '1', by: byInfo}, {digit: '2', by: byInfo}, {digit: '2', by: byEvent}}, "112"},
+		{"by one", []press{{digit: '1', by: byInfo}, {digit: '1', by: byInfo}}, "11"},
+		{"one after the other", []press{{digit: '1', by: byEvent}, {digit: '2', by: byInfo}, {digit: '1', by: byEvent}}, "121"},
+	} {
+		l := newLeg(&Engine{}, &dialog{})
+		for _, p := range tt.typed {
+			l.digit(p.digit, p.by, false)
+		}
+		got := ""
+		for range len(l.digits) {
+			got += string(<-l.digits)
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
+		}
+		l.cancel()
+	}
+}

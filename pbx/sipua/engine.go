@@ -34,7 +34,8 @@ type Config struct {
 
 // Engine is a SIP user agent, back to back. It implements pbx.Switch.
 type Engine struct {
-	Config
+	conf   Config
+	log    *slog.Logger
 	client *sipgo.Client
 	server *sipgo.Server
 	ua     *sipgo.UserAgent
@@ -85,7 +86,7 @@ func New(c Config) (*Engine, error) {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
 	e := &Engine{
-		Config: c, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
+		conf: c, log: c.Log, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
 		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
@@ -104,7 +105,7 @@ func New(c Config) (*Engine, error) {
 // stack sets the library up.
 func (e *Engine) stack() (err error) {
 	e.ua, err = sipgo.NewUA(
-		sipgo.WithUserAgent(e.UserAgent),
+		sipgo.WithUserAgent(e.conf.UserAgent),
 		sipgo.WithUserAgentTransportLayerOptions(
 			func(l *sip.TransportLayer) { l.OnMessage(e.arrived) }, // here: before the transactions
 			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP()}),
@@ -167,7 +168,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
 	registrar.Go(func() { e.register(registering) })
-	e.Log.Info("SIP engine takes calls", "address", e.Addr().String())
+	e.log.Info("SIP engine takes calls", "address", e.Addr().String())
 
 	var err error
 	select {
@@ -179,8 +180,9 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	e.drain()
 	registrar.Wait()
 	close(e.stopped)
-	err = errors.Join(err, e.ua.Close(), e.udp.Close(), e.tcp.Close())
+	err = errors.Join(err, e.udp.Close(), e.tcp.Close())
 	serving.Wait()
+	err = errors.Join(err, e.ua.Close())
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
@@ -229,10 +231,21 @@ func (e *Engine) begin() bool {
 	return true
 }
 
-// spawn runs f on behalf of l in a goroutine that Run waits for. A panic in it ends l alone.
-func (e *Engine) spawn(l *leg, f func()) {
+// isStopped tells that the sockets are closed, or soon will be: the library would open others.
+func (e *Engine) isStopped() bool {
+	select {
+	case <-e.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// spawn runs f on behalf of l in a goroutine that Run waits for; it is false, and f is not run, when Run waits no more.
+// A panic in f ends l alone.
+func (e *Engine) spawn(l *leg, f func()) bool {
 	if !e.begin() {
-		return
+		return false
 	}
 	go func() {
 		defer e.work.Done()
@@ -243,6 +256,7 @@ func (e *Engine) spawn(l *leg, f func()) {
 		}()
 		f()
 	}()
+	return true
 }
 
 // guard keeps a panic in a handler to its own call.
@@ -265,7 +279,7 @@ func (e *Engine) guard(handler sipgo.RequestHandler) sipgo.RequestHandler {
 }
 
 func (e *Engine) panicked(l *leg, cause any) {
-	e.Log.Error("panic in a call", "cause", cause, "stack", string(debug.Stack()))
+	e.log.Error("panic in a call", "cause", cause, "stack", string(debug.Stack()))
 	if l != nil {
 		l.fail(500)
 	}
@@ -311,11 +325,13 @@ func (e *Engine) find(req *sip.Request) *leg {
 const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 
 // sign adds what every message of ours bears.
-func (e *Engine) sign(req *sip.Request) { req.AppendHeader(sip.NewHeader("User-Agent", e.UserAgent)) }
+func (e *Engine) sign(req *sip.Request) {
+	req.AppendHeader(sip.NewHeader("User-Agent", e.conf.UserAgent))
+}
 
 func (e *Engine) response(req *sip.Request, status int) *sip.Response {
 	res := sip.NewResponseFromRequest(req, status, phrase(status), nil)
-	res.AppendHeader(sip.NewHeader("Server", e.UserAgent))
+	res.AppendHeader(sip.NewHeader("Server", e.conf.UserAgent))
 	return res
 }
 
@@ -326,6 +342,6 @@ func (e *Engine) respond(req *sip.Request, tx sip.ServerTransaction, status int,
 		res.AppendHeader(h)
 	}
 	if err := tx.Respond(res); err != nil {
-		e.Log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "error", err)
+		e.log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "error", err)
 	}
 }

@@ -107,7 +107,7 @@ func userPart(u sip.Uri) string {
 // called finds the access number in the Request-URI, or else, for networks that put the address of a registration there,
 // in To. Providers write it with + or 00 or bare.
 func (e *Engine) called(req *sip.Request) (e164.Number, bool) {
-	numbers := e.Admission().Numbers
+	numbers := e.conf.Admission().Numbers
 	for _, uri := range []sip.Uri{req.Recipient, req.To().Address} {
 		user := userPart(uri)
 		n, err := e164.Parse(user)

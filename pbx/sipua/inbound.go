@@ -78,8 +78,13 @@ func (e *Engine) checkOffer(req *sip.Request) int {
 // serve hands a call to the script and tidies up behind it.
 func (e *Engine) serve(l *leg) {
 	invite := string(*l.invite.CallID()) + "\x00" + tag(l.invite.From().Params) + "\x00" + l.invite.CSeq().String()
-	if status := e.enter(l, invite); status != 0 {
+	switch status := e.enter(l, invite); status {
+	case 0:
+	case 503:
 		e.respond(l.invite, l.tx, status, sip.NewHeader("Retry-After", "10"))
+		return
+	default:
+		e.respond(l.invite, l.tx, status)
 		return
 	}
 	defer e.leave(invite)
@@ -99,7 +104,7 @@ func (e *Engine) serve(l *leg) {
 		l.unanswerable()
 	}
 
-	e.Log.Debug("call", "call_id", l.dialog.id, "provider", l.inbound.Provider, "number", l.inbound.Called)
+	e.log.Debug("call", "call_id", l.dialog.id, "provider", l.inbound.Provider, "number", l.inbound.Called)
 	func() {
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -134,7 +139,7 @@ func (e *Engine) enter(l *leg, invite string) int {
 	if _, merged := e.invites[invite]; merged {
 		return 482
 	}
-	if e.draining || e.calls >= e.MaxCalls {
+	if e.draining || e.calls >= e.conf.MaxCalls {
 		return 503
 	}
 	e.calls++

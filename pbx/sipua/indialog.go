@@ -11,8 +11,8 @@ import (
 
 // within finds the leg of a request inside a dialog and checks its order (12.2.2); nil means that it is answered.
 func (e *Engine) within(req *sip.Request, tx sip.ServerTransaction) *leg {
-	if !e.wellFormed(req) {
-		e.respond(req, tx, 400)
+	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil || req.CSeq().MethodName != req.Method {
+		e.respond(req, tx, 400) // no stricter: a BYE must not fail for want of Max-Forwards
 		return nil
 	}
 	l := e.find(req)
@@ -98,7 +98,7 @@ func (e *Engine) onInfo(req *sip.Request, tx sip.ServerTransaction) {
 		e.respond(req, tx, 400)
 	default:
 		e.respond(req, tx, 200)
-		l.digit(digit, false)
+		l.digit(digit, byInfo, false)
 	}
 }
 
@@ -124,7 +124,7 @@ func (e *Engine) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	res := l.success(req, body)
 	l.takeSession(req, res)
 	if err := tx.Respond(res); err != nil {
-		e.Log.Debug("answer to UPDATE not sent", "call_id", l.dialog.id, "error", err)
+		e.log.Debug("answer to UPDATE not sent", "call_id", l.dialog.id, "error", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (e *Engine) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	l.takeSession(req, res)
 	ack := l.expectAck(req)
 	if err := tx.Respond(res); err != nil {
-		e.Log.Debug("answer to re-INVITE not sent", "call_id", l.dialog.id, "error", err)
+		e.log.Debug("answer to re-INVITE not sent", "call_id", l.dialog.id, "error", err)
 	}
 	// Here, not in a goroutine: the library keeps the transaction for as long as its handler runs.
 	l.confirm(ack, tx, res, offered)

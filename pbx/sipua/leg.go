@@ -33,18 +33,25 @@ type leg struct {
 	tx     sip.ServerTransaction // of an inbound leg
 
 	mu       sync.Mutex
-	media    *media                       // nil before there is an offer or answer of ours
-	said     sessionID                    //
-	answered time.Time                    //
+	media    *media // nil before there is an offer or answer of ours
+	said     sessionID
+	offered  offered
+	offering bool                         // an offer of ours is open: one of the other side meanwhile is glare
 	acked    chan struct{}                // closed when the ACK of our first 200 is there or given up; nil for a dialled leg
 	acks     map[uint32]chan *sip.Request // 2xx of ours to INVITEs that await their ACK, by CSeq
-	offering bool                         // an offer of ours is open: one of the other side meanwhile is glare
-	offered  []format                     // what our newest offer said
+	answered time.Time                    // zero before
+	limit    time.Duration                // 0: none
 	end      pbx.End                      // zero until done
-	limit    time.Duration                //
+	pressed  press                        // the newest digit
+	session  session
 	timers   struct{ limit, media, session *time.Timer }
-	session  session // RFC 4028
-	dialled  []*leg  // legs that Dial made for this one
+	dialled  []*leg // legs that Dial made for this one
+}
+
+// offered is what our newest offer said.
+type offered struct {
+	formats []format
+	event   uint8
 }
 
 func newLeg(e *Engine, d *dialog) *leg {
@@ -176,8 +183,36 @@ func (l *leg) Echo(ctx context.Context) error {
 	}
 }
 
+// means is how a digit came.
+type means int
+
+const (
+	byEvent means = iota + 1 // RFC 4733
+	byInfo                   // SIP INFO
+)
+
+// bothMeans is how far apart the same digit comes from a phone that sends each by both means.
+const bothMeans = 500 * time.Millisecond
+
+// press is a digit taken.
+type press struct {
+	digit byte
+	by    means
+	at    time.Time
+}
+
 // digit takes a digit that the party dialled. relayed means that the other side of a bridge has it already.
-func (l *leg) digit(d byte, relayed bool) {
+func (l *leg) digit(d byte, by means, relayed bool) {
+	now := time.Now()
+	l.mu.Lock()
+	last := l.pressed
+	if last.digit == d && last.by != by && now.Sub(last.at) < bothMeans {
+		l.pressed = press{} // its double; the next one counts
+		l.mu.Unlock()
+		return
+	}
+	l.pressed = press{d, by, now}
+	l.mu.Unlock()
 	into := l.digits
 	if b := l.bridge.Load(); b != nil {
 		if b.caller == l {
@@ -300,8 +335,8 @@ func (l *leg) up(at time.Time) {
 		return
 	}
 	l.armLimit()
-	l.timers.media = time.AfterFunc(l.e.MediaTimeout, l.listen)
-	l.e.Log.Debug("leg answered", "call_id", l.dialog.id)
+	l.timers.media = time.AfterFunc(l.e.conf.MediaTimeout, l.listen)
+	l.e.log.Debug("leg answered", "call_id", l.dialog.id)
 }
 
 // listen ends the leg when its media is lost, and else looks again when it could be at the earliest.
@@ -314,14 +349,14 @@ func (l *leg) listen() {
 		silent = 0
 		m.heard.Store(clock())
 	}
-	if silent >= l.e.MediaTimeout {
+	if silent >= l.e.conf.MediaTimeout {
 		l.hangup(pbx.End{By: pbx.ByLostMedia, SIP: 200, Q850: 16}, pbx.Cause{SIP: 480, Q850: 16})
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() == nil {
-		l.timers.media.Reset(l.e.MediaTimeout - silent)
+		l.timers.media.Reset(l.e.conf.MediaTimeout - silent)
 	}
 }
 
@@ -377,7 +412,7 @@ func (l *leg) finish(end pbx.End) bool {
 	if m != nil {
 		m.close()
 	}
-	l.e.Log.Debug("leg ended", "call_id", l.dialog.id, "by", end.By, "sip", end.SIP, "q850", end.Q850)
+	l.e.log.Debug("leg ended", "call_id", l.dialog.id, "by", end.By, "sip", end.SIP, "q850", end.Q850)
 	return true
 }
 
@@ -428,7 +463,7 @@ func (l *leg) bye(cause pbx.Cause, acked <-chan struct{}) {
 	req := l.dialog.request(sip.BYE)
 	req.AppendHeader(reasonHeader(cause.Q850))
 	if _, err := l.dialog.do(ctx, req); err != nil {
-		l.e.Log.Debug("BYE not answered", "call_id", l.dialog.id, "error", err)
+		l.e.log.Debug("BYE not answered", "call_id", l.dialog.id, "error", err)
 	}
 }
 

@@ -28,9 +28,9 @@ type media struct {
 	packets atomic.Int64              // packets taken
 	strange atomic.Int64              // packets of an address that is not the other side's
 
-	digit  func(d byte, relayed bool) // called for each digit dialled
-	events events                     // read by the reader alone
-	dial   chan byte                  // digits to be sent as RFC 4733 events, by a goroutine that the first one starts
+	digit  func(d byte, by means, relayed bool) // called for each digit dialled
+	events events                               // read by the reader alone
+	dial   chan byte                            // digits to be sent as RFC 4733 events, by a goroutine that the first one starts
 	dialed sync.Once
 }
 
@@ -59,7 +59,7 @@ var clockStart = time.Now()
 
 func clock() int64 { return int64(time.Since(clockStart)) }
 
-func newMedia(conn *net.UDPConn, local netip.AddrPort, digit func(byte, bool)) *media {
+func newMedia(conn *net.UDPConn, local netip.AddrPort, digit func(byte, means, bool)) *media {
 	return &media{
 		conn: conn, local: local, out: newSender(conn), done: make(chan struct{}), digit: digit,
 		dial: make(chan byte, digitBuffer),
@@ -159,7 +159,7 @@ func (m *media) take(a *agreement, h *rtp.Header, buf []byte) {
 	case pt != 0 && (pt == a.event || pt == a.ours):
 		relayed := peer != nil && peer.relay(m, h, buf, true)
 		if d, ok := m.events.read(h, buf[rtpHeader:], time.Now()); ok {
-			m.digit(d, relayed)
+			m.digit(d, byEvent, relayed)
 		}
 	}
 }

@@ -462,7 +462,7 @@ func TestTypedAheadBounded(t *testing.T) {
 	l := newLeg(&Engine{}, &dialog{})
 	defer l.cancel()
 	for range 10 * digitBuffer {
-		l.digit('1', false)
+		l.digit('1', byEvent, false)
 	}
 	if len(l.digits) != digitBuffer {
 		t.Errorf("%d digits are kept", len(l.digits))

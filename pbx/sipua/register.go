@@ -51,7 +51,7 @@ func (e *Engine) register(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		wanted := map[routing.Trunk]bool{}
-		for _, t := range e.Trunks() {
+		for _, t := range e.conf.Trunks() {
 			if t.Register && t.Enabled {
 				wanted[t] = true
 				if running[t] == nil {
@@ -91,11 +91,11 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 		wait := granted * 4 / 5
 		if err != nil {
 			if ctx.Err() == nil {
-				e.Log.Warn("trunk not registered", "trunk", t.Code, "error", err)
+				e.log.Warn("trunk not registered", "trunk", t.Code, "error", err)
 			}
 			wait = registerRetry + rand.N(registerRetry)
 		} else {
-			e.Log.Debug("trunk registered", "trunk", t.Code, "expires", granted)
+			e.log.Debug("trunk registered", "trunk", t.Code, "expires", granted)
 		}
 		select {
 		case <-time.After(wait):

@@ -136,7 +136,7 @@ func (l *leg) sessionDue() {
 	s := l.session
 	l.mu.Unlock()
 	if !s.ours || time.Until(s.expires) <= min(32*time.Second, s.interval/3) {
-		l.e.Log.Debug("session expired", "call_id", l.dialog.id)
+		l.e.log.Debug("session expired", "call_id", l.dialog.id)
 		l.hangup(pbx.End{By: pbx.ByFailure, SIP: 408, Q850: 102}, pbx.Cause{SIP: 408, Q850: 102})
 		return
 	}

@@ -29,7 +29,7 @@ func bind(address string) (*signalSocket, *listener, error) {
 		if err == nil {
 			conn := udp.(*net.UDPConn)
 			_ = conn.SetReadBuffer(signalBuffer)
-			return &signalSocket{UDPConn: conn, most: maxSources}, newListener(tcp), nil
+			return &signalSocket{UDPConn: conn, most: maxSources, seen: map[netip.AddrPort]struct{}{}}, newListener(tcp), nil
 		}
 		_ = udp.Close()
 		if _, port, _ := net.SplitHostPort(address); port != "0" || attempt == 20 {
@@ -44,11 +44,14 @@ func bind(address string) (*signalSocket, *listener, error) {
 type signalSocket struct {
 	*net.UDPConn
 	most int // different sources between two beginnings
-	seen int
-	last netip.AddrPort
+	seen map[netip.AddrPort]struct{}
 }
 
 const maxSources = 1 << 16
+
+// settle is waited before the library's reading is broken off: a request that it handed to a goroutine finds its source
+// among those remembered, or else the library opens a socket for it, which nobody closes.
+const settle = 10 * time.Millisecond
 
 // errTooManySources makes the library let go of the sources that it knows. It is silent about this error.
 var errTooManySources = fmt.Errorf("too many sources: %w", net.ErrClosed)
@@ -56,17 +59,16 @@ var errTooManySources = fmt.Errorf("too many sources: %w", net.ErrClosed)
 // ReadFrom implements net.PacketConn. It is called by one goroutine.
 func (s *signalSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, addr, err := s.UDPConn.ReadFromUDP(b)
-	if err != nil {
-		return n, nil, err
-	}
-	if src := addr.AddrPort(); src != s.last {
-		s.last = src
-		if s.seen++; s.seen > s.most {
-			s.seen = 0
-			return 0, nil, errTooManySources
+	if err == nil {
+		s.seen[addr.AddrPort()] = struct{}{}
+		if len(s.seen) <= s.most {
+			return n, addr, nil
 		}
+		clear(s.seen)
+		err = errTooManySources
 	}
-	return n, addr, nil
+	time.Sleep(settle)
+	return 0, nil, err
 }
 
 // serveUDP reads until the socket is closed.
