@@ -97,8 +97,8 @@ func (e *Engine) onInfo(req *sip.Request, tx sip.ServerTransaction) {
 	case !ok:
 		e.respond(req, tx, 400)
 	default:
+		l.digit(digit, byInfo, false) // before the answer: whoever has it may send the next, and requests overtake each other
 		e.respond(req, tx, 200)
-		l.digit(digit, byInfo, false)
 	}
 }
 
