@@ -133,7 +133,8 @@ const (
 	stale // a nonce too old or used up
 )
 
-// authenticate checks credentials: MD5 with qop=auth, which every phone has and which alone counts its uses.
+// authenticate checks credentials: MD5 with qop=auth, which every phone has and which alone counts its uses. Their uri
+// is not held against the Request-URI, which a proxy may have changed; what was recorded fails by its count.
 func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.Provider, verdict) {
 	h := req.GetHeader("Authorization")
 	if h == nil {

@@ -66,14 +66,21 @@ func branchOf(msg interface{ Via() *sip.ViaHeader }) string {
 	return ""
 }
 
-// drain takes the responses out of the library's hands, where nobody waits for them, up to the final one.
+// drain takes the responses out of the library's hands, where nobody waits for them, up to the final one. A refusal comes
+// from here: the library has acknowledged it then, and an INVITE that follows does not overtake the ACK.
 func (c *call) drain() {
 	for {
 		select {
 		case res := <-c.tx.Responses():
-			if !res.IsProvisional() {
-				return
+			if res.IsProvisional() {
+				continue
 			}
+			if !res.IsSuccess() {
+				c.mu.Lock()
+				c.put(res)
+				c.mu.Unlock()
+			}
+			return
 		case <-c.tx.Done():
 			return
 		}
@@ -89,12 +96,19 @@ func (c *call) take(res *sip.Response) {
 		c.e.spawn(nil, func() { c.again(res) })
 	case c.final || res.IsProvisional() && len(c.waiting) >= maxWaiting:
 	default:
-		c.final = !res.IsProvisional()
-		c.waiting = append(c.waiting, res)
-		select {
-		case c.arrived <- struct{}{}:
-		default:
+		if c.final = !res.IsProvisional(); c.final && !res.IsSuccess() {
+			return // drain has it soon
 		}
+		c.put(res)
+	}
+}
+
+// put adds a response to those waiting; c.mu is held.
+func (c *call) put(res *sip.Response) {
+	c.waiting = append(c.waiting, res)
+	select {
+	case c.arrived <- struct{}{}:
+	default:
 	}
 }
 
