@@ -127,7 +127,7 @@ func TestConnectionsBounded(t *testing.T) {
 	r := start(t, setup{}, answering(t, nil))
 	var open []net.Conn
 	closed := func(c net.Conn) bool {
-		_ = c.SetReadDeadline(time.Now().Add(wait))
+		_ = c.SetReadDeadline(time.Now().Add(firstMessage / 2)) // before it is closed for its silence
 		_, err := c.Read(make([]byte, 1))
 		return err == io.EOF || err != nil && !strings.Contains(err.Error(), "timeout")
 	}
