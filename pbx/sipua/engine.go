@@ -165,6 +165,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- e.serveUDP() })
 	serving.Go(func() { failed <- e.server.ServeTCP(e.tcp) })
+	e.awaitReader(ctx)
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
 	registrar.Go(func() { e.register(registering) })

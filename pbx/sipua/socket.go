@@ -1,6 +1,7 @@
 package sipua
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -80,6 +81,17 @@ func (e *Engine) serveUDP() error {
 		if e.udp.closed() {
 			return nil
 		}
+	}
+}
+
+// awaitReader waits until the library reads our socket. A request of ours that goes out before would have it open another
+// one on the same port, in vain, and fail.
+func (e *Engine) awaitReader(ctx context.Context) {
+	for ctx.Err() == nil && !e.udp.closed() {
+		if _, err := e.ua.TransportLayer().GetConnection("udp", e.udp.LocalAddr().String()); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
