@@ -17,7 +17,7 @@ var calls = []scenario{
 	{"a known caller reaches a contact, SIPp at both ends", func(t *testing.T, start Start) {
 		far := sippCarrier(t, "carrier.xml", nil)
 		r := newRig(t, start, plan{trunks: trunks(far.addr)})
-		sippCaller(t, r.addr(), contact.Digits(), "caller.xml", values{"Caller": mobile, "Talk": 3000}).wait()
+		sippCaller(t, r.address, contact.Digits(), "caller.xml", values{"Caller": mobile, "Talk": 3000}).wait()
 		far.wait()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 2, atMost: 3, trunk: "trunk1", number: friend, attempts: "answered"})
 	}},
@@ -26,7 +26,7 @@ var calls = []scenario{
 		far := carrier(t, answering())
 		r := newRig(t, start, plan{trunks: trunks(far.Addr())})
 		keys := strings.Split(r.pin+dialled(friend), "")
-		sippCaller(t, r.addr(), gateway.Digits(), "caller_info.xml", values{"Caller": unknown, "Keys": keys, "Talk": 3000}).wait()
+		sippCaller(t, r.address, gateway.Digits(), "caller_info.xml", values{"Caller": unknown, "Keys": keys, "Talk": 3000}).wait()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 3, number: friend})
 	}},
 	{"a PIN by SIP INFO of another phone", func(t *testing.T, start Start) {
@@ -177,7 +177,7 @@ func pinByEvents(t *testing.T, start Start) {
 	digits := r.pin + dialled(friend)
 	if mayForge() {
 		const each = 400 // ms that SIPp takes a digit
-		sippCaller(t, r.addr(), gateway.Digits(), "caller.xml", values{
+		sippCaller(t, r.address, gateway.Digits(), "caller.xml", values{
 			"Caller": unknown, "Digits": digits, "DialTime": each*len(digits) + 500, "Talk": 3000,
 		}).wait()
 	} else {

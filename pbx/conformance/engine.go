@@ -139,7 +139,7 @@ var engine = []scenario{
 	}},
 	{"OPTIONS", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{})
-		p := newRawPeer(t, r.addr())
+		p := newRawPeer(t, r.address)
 		ask := strings.NewReplacer("INVITE sip", "OPTIONS sip", "1 INVITE", "1 OPTIONS").Replace(p.invite("", "", nil))
 		if status := p.final(strings.Replace(ask, "OPTIONS sip:@", "OPTIONS sip:", 1)); status != 200 {
 			t.Errorf("%d", status)

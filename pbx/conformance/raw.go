@@ -40,7 +40,7 @@ func newRawPeer(t *testing.T, engine string) *rawPeer {
 // raw sends an INVITE from a new peer and gives the status of the final answer.
 func (r *rig) raw(number, sdp string, lines map[string]string) int {
 	r.t.Helper()
-	p := newRawPeer(r.t, r.addr())
+	p := newRawPeer(r.t, r.address)
 	return p.final(p.invite(number, sdp, lines))
 }
 

@@ -63,6 +63,7 @@ type rig struct {
 	db       *sqlx.DB
 	bank     *billing.Service
 	engine   Engine
+	address  string // where the engine takes SIP
 	exchange *pbx.Exchange
 	pin      string
 	stop     func() // ends the run and waits; can be called twice
@@ -125,12 +126,17 @@ func newRig(t *testing.T, start Start, p plan) *rig {
 	t.Cleanup(cancel)
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: cmp.Or(p.log, slog.LevelWarn)}))
 	r := &rig{t: t, ctx: ctx, db: pgtest.New(t)}
-	r.bank = billing.New(r.db, billing.Options{
-		Key: []byte("conformance-conformance"), Node: "node1", Boot: uuid.New(), Spool: t.TempDir(), Log: log,
-	})
+	r.bank = newBank(r.db, t.TempDir(), log)
 	r.pin = world(t, r.db, r.bank, p)
 	r.serve(start, p, log)
 	return r
+}
+
+// newBank is the billing of a run of the one node there is.
+func newBank(db *sqlx.DB, spool string, log *slog.Logger) *billing.Service {
+	return billing.New(db, billing.Options{
+		Key: []byte("conformance-conformance"), Node: "node1", Boot: uuid.New(), Spool: spool, Log: log,
+	})
 }
 
 // serve starts engine and exchange.
@@ -141,6 +147,7 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 	r.engine = start(r.t, Config{
 		Admission: admission, Trunks: snapshot.Trunks, MediaTimeout: cmp.Or(p.mediaTimeout, 10*time.Second), Log: log,
 	})
+	r.address = r.engine.Addr().String()
 	c.Switch = r.engine
 	r.exchange = pbx.New(c)
 
@@ -225,13 +232,10 @@ func clips(t testing.TB) string {
 	return dir
 }
 
-// addr is where the engine takes SIP.
-func (r *rig) addr() string { return r.engine.Addr().String() }
-
 // phone makes a simulated phone that calls here, with the member's number unless c has another.
 func (r *rig) phone(c simcarrier.PhoneConfig) *simcarrier.Phone {
 	r.t.Helper()
-	c.Server, c.Number = r.addr(), cmp.Or(c.Number, mobile.String())
+	c.Server, c.Number = r.address, cmp.Or(c.Number, mobile.String())
 	p, err := simcarrier.NewPhone(r.ctx, c)
 	if err != nil {
 		r.t.Fatal(err)

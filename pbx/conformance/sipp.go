@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"text/template"
@@ -114,6 +116,31 @@ func (s *sippRun) wait() {
 		why, _ := os.ReadFile(filepath.Join(s.dir, "errors"))
 		s.t.Errorf("SIPp %s: %v\n%s\n%s", s.cmd.Args[2], s.err, why, tail(s.out.Bytes()))
 	}
+}
+
+// setups are the milliseconds from INVITE to 200, least first. Only a caller with -trace_rtt has them.
+func (s *sippRun) setups() []float64 {
+	s.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(s.dir, "*_rtt.csv"))
+	if len(files) != 1 {
+		s.t.Fatalf("SIPp wrote %d files of response times", len(files))
+	}
+	table, err := os.ReadFile(files[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var all []float64
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Split(line, ";")
+		if len(fields) < 2 {
+			continue
+		}
+		if ms, err := strconv.ParseFloat(fields[1], 64); err == nil {
+			all = append(all, ms)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func tail(b []byte) []byte { return b[max(0, len(b)-8000):] }

@@ -33,3 +33,5 @@ func builtIn(t *testing.T, c conformance.Config) conformance.Engine {
 }
 
 func TestBuiltInEngine(t *testing.T) { conformance.Run(t, builtIn) }
+
+func TestLoad(t *testing.T) { conformance.Load(t, builtIn) }
