@@ -47,11 +47,14 @@ type Request struct {
 	Origin
 	Account string
 	Number  e164.Number
-	Rate    tariff.Row // the retail row that prices the call
+	Rate    tariff.Row     // the retail row that prices the call, if it is answered before Later
+	Later   []tariff.Later // rows that come into force before it may be answered; mostly none
 	VAT     tariff.Percent
 	// CallLimit is the most seconds to hold for; at least 1.
 	CallLimit int
 }
+
+func (r Request) quote() tariff.Quote { return tariff.Quote{Row: r.Rate, Later: r.Later} }
 
 // Hold is money set aside for a call: what it costs at most, and the seconds that buys.
 type Hold struct {

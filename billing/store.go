@@ -116,10 +116,36 @@ func (r *stamp) Scan(src any) error {
 	return fmt.Errorf("%T is not a rate row", src)
 }
 
-// instant is t for a column that may be NULL: the zero time is.
+// laterStamp keeps the rows that may yet come to price a call beside its stamp.
+type laterStamp []tariff.Later
+
+// Value writes the rows as JSON, NULL when there are none.
+func (l laterStamp) Value() (driver.Value, error) {
+	if len(l) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(l)
+	return string(b), err
+}
+
+// Scan reads what Value wrote.
+func (l *laterStamp) Scan(src any) error {
+	*l = nil
+	switch b := src.(type) {
+	case nil:
+		return nil
+	case []byte:
+		return json.Unmarshal(b, l)
+	}
+	return fmt.Errorf("%T is not a list of rate rows", src)
+}
+
+// instant is t for a column that may be NULL: the zero time is. PostgreSQL would round to microseconds, which could
+// bring an answer into the time of another rate.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
+	t = t.Truncate(time.Microsecond)
 	return &t
 }

@@ -38,11 +38,12 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 	if r.CallLimit < 1 {
 		return Hold{}, ErrCallLimit
 	}
-	most, err := r.Rate.Price(r.CallLimit)
+	quote := r.quote()
+	most, err := quote.Price(r.CallLimit)
 	if err != nil {
 		return Hold{}, err
 	}
-	least, err := r.Rate.Price(min(r.Rate.FirstPaidSecond(), r.CallLimit))
+	least, err := quote.Price(min(quote.FirstPaidSecond(), r.CallLimit))
 	if err != nil {
 		return Hold{}, err
 	}
@@ -78,17 +79,17 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
 		), opened AS (
 		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
-		        vat_percent, started_at)
-		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13 FROM granted
+		        vat_percent, started_at, later_rates)
+		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb FROM granted
 		)
 		INSERT INTO hold (call_id, account, amount, call_limit, node, boot)
 		SELECT $4, code, amount, $14, $6, $15 FROM granted
 		RETURNING amount`,
 		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
-		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot)
+		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later))
 	switch {
 	case err == nil:
-		return Hold{r.Call, r.Account, amount, r.Rate.Affordable(amount, r.CallLimit)}, nil
+		return Hold{r.Call, r.Account, amount, r.quote().Affordable(amount, r.CallLimit)}, nil
 	case errors.Is(err, sql.ErrNoRows), postgres.Constraint(err) == "call_pkey":
 		return s.notHeld(ctx, r)
 	}
@@ -116,7 +117,7 @@ func (s *Service) notHeld(ctx context.Context, r Request) (Hold, error) {
 		return Hold{}, err
 	case why.Amount.Valid && why.Account.String == r.Account && why.Number.String == r.Number.String() &&
 		why.CallLimit.Int64 == int64(r.CallLimit):
-		return Hold{r.Call, r.Account, why.Amount.V, r.Rate.Affordable(why.Amount.V, r.CallLimit)}, nil
+		return Hold{r.Call, r.Account, why.Amount.V, r.quote().Affordable(why.Amount.V, r.CallLimit)}, nil
 	case why.Used:
 		return Hold{}, ErrConflict
 	case !why.Known:
@@ -128,16 +129,17 @@ func (s *Service) notHeld(ctx context.Context, r Request) (Hold, error) {
 }
 
 // Extend adds to a running call's hold what new credit allows, up to the price of its call limit, and returns the hold
-// as it is then. Nothing new, or a blocked account, leaves it as it was. ErrNotFound when the call has no hold.
+// as it is then. Nothing new, or a blocked account, leaves it as it was; but once a sign of life has told when the call
+// was answered, the seconds are those of the one row that prices it. ErrNotFound when the call has no hold.
 func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	var h struct {
 		Account   string
 		Amount    money.Amount
-		CallLimit int   `db:"call_limit"`
-		Rate      stamp `db:"retail_rate"`
+		CallLimit int `db:"call_limit"`
+		quoted
 	}
 	err := s.db.GetContext(ctx, &h, `
-		SELECT h.account, h.amount, h.call_limit, c.retail_rate
+		SELECT h.account, h.amount, h.call_limit, c.retail_rate, c.later_rates, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id WHERE h.call_id = $1`, call)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
@@ -145,8 +147,11 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	if err != nil {
 		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
 	}
-	rate := tariff.Row(h.Rate)
-	most, err := rate.Price(h.CallLimit)
+	quote := h.quote()
+	if h.AnsweredAt.Valid {
+		quote = tariff.Quote{Row: quote.At(h.AnsweredAt.Time)}
+	}
+	most, err := quote.Price(h.CallLimit)
 	if err != nil {
 		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
 	}
@@ -169,7 +174,7 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
 	}
-	return Hold{call, h.Account, h.Amount, rate.Affordable(h.Amount, h.CallLimit)}, nil
+	return Hold{call, h.Account, h.Amount, quote.Affordable(h.Amount, h.CallLimit)}, nil
 }
 
 // Alive stores signs of life of running calls, all in one statement. The first sign after the answer also stamps the
@@ -186,7 +191,7 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 		if sign.AnsweredAt.IsZero() {
 			continue
 		}
-		at := sign.AnsweredAt.Format(time.RFC3339Nano)
+		at := instant(sign.AnsweredAt).Format(time.RFC3339Nano)
 		answered[i], millis[i] = &at, sign.Answered.Milliseconds()
 		if row, err := stamp(sign.Cost).Value(); err != nil {
 			return fmt.Errorf("sign of life of call %s: %w", sign.Call, err)

@@ -99,32 +99,40 @@ type held struct {
 	AliveAt    time.Time      `db:"alive_at"`
 	AnsweredMS sql.NullInt64  `db:"answered_ms"`
 	Number     string         `db:"number"`
-	Rate       stamp          `db:"retail_rate"`
 	VAT        tariff.Percent `db:"vat_percent"`
 	Trunk      string         `db:"trunk"`
 	Carrier    string         `db:"carrier"`
 	Cost       stamp          `db:"carrier_rate"`
-	AnsweredAt sql.NullTime   `db:"answered_at"`
+	quoted
 }
+
+// quoted is what a call was authorised at, and when it was answered as far as that is known.
+type quoted struct {
+	Rate       stamp        `db:"retail_rate"`
+	Later      laterStamp   `db:"later_rates"`
+	AnsweredAt sql.NullTime `db:"answered_at"`
+}
+
+func (q quoted) quote() tariff.Quote { return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later} }
 
 // lockHeld reads a call that runs and locks its hold, so that it is settled once. sql.ErrNoRows when there is none.
 func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) (held, error) {
 	var h held
 	err := tx.GetContext(ctx, &h, `
 		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
-		    c.number, c.retail_rate, c.vat_percent, c.trunk, c.carrier, c.carrier_rate, c.answered_at
+		    c.number, c.retail_rate, c.later_rates, c.vat_percent, c.trunk, c.carrier, c.carrier_rate, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
 		WHERE `+where+` FOR UPDATE OF h`, args...)
 	return h, err
 }
 
 // finish charges a call whose hold is locked and closes it. The time delivered beyond what was held is the house's, so
-// that the price is never more than the hold.
+// that the price is never more than the hold. The row in force at the answer prices it, and stays with it.
 func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, h held, st Settlement, hash []byte) error {
 	if st.Ended.IsZero() {
 		st.Ended = time.Now() // a call without an end must not keep its hold
 	}
-	rate := tariff.Row(h.Rate)
+	rate := h.quote().At(st.AnsweredAt)
 	seconds := AnsweredSeconds(st.Answered, rate.Affordable(h.Amount, h.CallLimit))
 	charge, err := s.charge(rate, st, h.VAT, seconds)
 	if err != nil {
@@ -151,9 +159,9 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, h held, st Settlement
 	_, err = tx.ExecContext(ctx, `
 		UPDATE call SET trunk = $2, carrier = $3, carrier_rate = $4::jsonb, answered_at = $5, ended_at = $6,
 		    answered_seconds = $7, billed_seconds = $8, price = $9, vat = $10, carrier_cost = $11, outcome = $12,
-		    sip = $13, q850 = $14, entry_id = $15, content_hash = $16
+		    sip = $13, q850 = $14, entry_id = $15, content_hash = $16, retail_rate = $17::jsonb
 		WHERE id = $1`, h.Call, st.Trunk, st.Carrier, stamp(st.Cost), instant(st.AnsweredAt), st.Ended, seconds,
-		charge.Billed, charge.Price, charge.VAT, charge.Cost, st.Outcome, st.SIP, st.Q850, entry, hash)
+		charge.Billed, charge.Price, charge.VAT, charge.Cost, st.Outcome, st.SIP, st.Q850, entry, hash, stamp(rate))
 	return err
 }
 
