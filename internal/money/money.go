@@ -33,7 +33,7 @@ type Currency string
 var (
 	// ErrSyntax is returned by Parse for anything that is not a plain decimal with at most six decimals.
 	ErrSyntax = errors.New("not an amount: want digits with at most 6 decimals, such as 12.50")
-	// ErrRange is returned by Parse, Add, MulDiv and AddMulDiv when a result does not fit 64 bits. Amounts never wrap.
+	// ErrRange is returned by Parse, Add, MulDiv, AddMulDiv and AddMulDivAt when a result does not fit 64 bits. Amounts never wrap.
 	ErrRange = errors.New("amount out of range")
 )
 
@@ -130,14 +130,46 @@ type Rounding struct {
 // negative, div and r.Unit must be over 0, and div*r.Unit must fit 63 bits; otherwise, or when the result does not fit,
 // it returns ErrRange.
 func AddMulDiv(base, a Amount, mul, div int64, r Rounding) (Amount, error) {
-	if base < 0 || a < 0 || mul < 0 || div <= 0 || r.Unit <= 0 || int64(r.Unit) > math.MaxInt64/div {
+	hi, lo, err := addMul(base, a, mul, div)
+	if err != nil {
+		return 0, err
+	}
+	return r.divide(hi, lo, div)
+}
+
+// AddMulDivAt is AddMulDiv of amounts in another currency, of which one unit of ours buys so many millionths. It is
+// exact up to the one rounding, too; div*millionths*r.Unit must fit 63 bits.
+func AddMulDivAt(millionths int64, base, a Amount, mul, div int64, r Rounding) (Amount, error) {
+	hi, lo, err := addMul(base, a, mul, div)
+	if err != nil || millionths <= 0 || millionths > math.MaxInt64/div {
 		return 0, ErrRange
 	}
-	// (base*div + a*mul) / div, counted in units. Each product is below 2^126, so their sum does not carry out.
+	over, hi := bits.Mul64(hi, uint64(Unit))
+	carried, lo := bits.Mul64(lo, uint64(Unit))
+	hi, carry := bits.Add64(hi, carried, 0)
+	if over+carry != 0 {
+		return 0, ErrRange
+	}
+	return r.divide(hi, lo, div*millionths)
+}
+
+// addMul gives base*div + a*mul. Each product is below 2^126, so their sum does not carry out.
+func addMul(base, a Amount, mul, div int64) (hi, lo uint64, err error) {
+	if base < 0 || a < 0 || mul < 0 || div <= 0 {
+		return 0, 0, ErrRange
+	}
 	baseHi, baseLo := bits.Mul64(uint64(base), uint64(div))
-	hi, lo := bits.Mul64(uint64(a), uint64(mul))
+	hi, lo = bits.Mul64(uint64(a), uint64(mul))
 	lo, carry := bits.Add64(lo, baseLo, 0)
 	hi, _ = bits.Add64(hi, baseHi, carry)
+	return hi, lo, nil
+}
+
+// divide gives the 128-bit number hi:lo over div, rounded.
+func (r Rounding) divide(hi, lo uint64, div int64) (Amount, error) {
+	if r.Unit <= 0 || int64(r.Unit) > math.MaxInt64/div {
+		return 0, ErrRange
+	}
 	units, err := divide(hi, lo, uint64(div)*uint64(r.Unit), r.Mode)
 	if err != nil || units > math.MaxInt64/int64(r.Unit) {
 		return 0, ErrRange

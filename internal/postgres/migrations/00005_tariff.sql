@@ -18,11 +18,12 @@ CREATE TABLE deck_holiday (
 
 -- What one unit of the commune's currency buys of another, in millionths, from an instant up to the next row.
 CREATE TABLE exchange_rate (
-    currency       currency NOT NULL,
+    home           currency NOT NULL, -- the commune's
+    currency       currency NOT NULL CONSTRAINT exchange_rate_foreign CHECK (currency <> home),
     effective_from timestamptz NOT NULL,
     rate           bigint NOT NULL CONSTRAINT exchange_rate_range CHECK (rate BETWEEN 1 AND 1000000000000),
     set_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (currency, effective_from)
+    PRIMARY KEY (home, currency, effective_from)
 );
 CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON exchange_rate FOR EACH STATEMENT EXECUTE FUNCTION revise();
 
