@@ -34,9 +34,9 @@ func content(t *testing.T, db *sqlx.DB) string {
 
 const someEntry = `
 	WITH e AS (
-		INSERT INTO entry (id, key, content_hash, kind, at, business_date, text, actor, line_count)
-		VALUES (gen_random_uuid(), $1, '', 'topup', now(), '2026-01-02', 'Größe "quoted"
-and a second line \.', 'test', 2) RETURNING id
+		INSERT INTO entry (id, key, content_hash, kind, at, business_date, zone, text, actor, line_count, hash)
+		VALUES (gen_random_uuid(), $1, '', 'topup', now(), '2026-01-02', 'UTC', 'Größe "quoted"
+and a second line \.', 'test', 2, '') RETURNING id
 	)
 	INSERT INTO line (entry_id, line_count, n, book, account, amount)
 	SELECT id, 2, n, 'CALL', account, amount FROM e, (VALUES (1, '1000', 5000000), (2, '2000:anna', -5000000)) AS l (n, account, amount)`

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -178,11 +179,13 @@ func (d *DB) connect(ctx context.Context) error {
 // AsApp makes a pool on the database of a configuration that works as AppRole. Waiting for a row has an end, and a
 // transaction that its program forgot too.
 func AsApp(c pq.Config) (*sqlx.DB, error) {
-	return pool(c, map[string]string{
+	settings := maps.Clone(peerSettings)
+	maps.Copy(settings, map[string]string{
 		"role":                                AppRole,
 		"lock_timeout":                        "5s",
 		"idle_in_transaction_session_timeout": "60s",
 	})
+	return pool(c, settings)
 }
 
 // AsLogin makes a pool that works as the role of the configuration itself, which owns the schema.
@@ -200,6 +203,7 @@ func pool(c pq.Config, settings map[string]string) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connection: %w", err)
 	}
+	connector.Dialer(dialer{})
 	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(poolSize)
 	db.SetMaxIdleConns(poolSize)

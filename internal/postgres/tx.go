@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,13 +13,15 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// txAttempts is how often InTx tries in all; with its pauses that lasts about a second.
+// txAttempts is how often InTx tries in all. Its pauses add up to half a second; what an attempt waits for a lock comes
+// on top, up to the lock_timeout of AsApp each time.
 const txAttempts = 8
 
 // InTx runs fn in a transaction and commits when it returns nil. A serialisation failure (40001), a deadlock (40P01)
-// or a lock not to be had (55P03) undoes everything and runs fn again, a bounded number of times; so fn must do nothing
-// outside the transaction that can't be done twice. An error of the commit itself may mean "stored all the same": what
-// fn writes bears a key that makes a repetition harmless.
+// or a lock not to be had in time (55P03) undoes everything and runs fn again, a bounded number of times or until ctx
+// ends; so fn must do nothing outside the transaction that can't be done twice. Who waits for a lock that is never let go
+// waits 40 s in all: a context that ends sooner is for those who can't. An error of the commit itself may mean "stored all
+// the same": what fn writes bears a key that makes a repetition harmless.
 func InTx(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := inTxOnce(ctx, db, fn)
@@ -32,6 +35,15 @@ func InTx(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {
 		case <-time.After(pause + rand.N(pause)): // jitter, so that two that met don't meet again
 		}
 	}
+}
+
+// Exec is InTx for a single statement.
+func Exec(ctx context.Context, db *sqlx.DB, query string, args ...any) (result sql.Result, err error) {
+	err = InTx(ctx, db, func(tx *sqlx.Tx) error {
+		result, err = tx.ExecContext(ctx, query, args...)
+		return err
+	})
+	return result, err
 }
 
 func inTxOnce(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {

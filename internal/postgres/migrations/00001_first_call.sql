@@ -11,7 +11,9 @@ CREATE DOMAIN currency AS text CONSTRAINT currency_iso CHECK (VALUE ~ '^[A-Z]{3}
 CREATE TABLE commune (
     one_row  boolean PRIMARY KEY DEFAULT true CONSTRAINT commune_is_one CHECK (one_row),
     currency currency NOT NULL DEFAULT 'EUR',
-    zone     text NOT NULL DEFAULT 'UTC'
+    zone     text NOT NULL DEFAULT 'UTC',
+    -- Of the secret key in the state folder, since it was first used: a program with another one is refused.
+    key_fingerprint bytea
 );
 INSERT INTO commune DEFAULT VALUES;
 

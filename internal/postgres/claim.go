@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// ErrClaimed is returned by Claim.Hold while another program has the name.
+var ErrClaimed = errors.New("another program has this name")
+
+// Claim is a name that one program at a time has in a database: an advisory lock of a session, on a connection that is
+// kept for nothing else. A program that dies loses it at once; one that lives loses it when its connection breaks, such
+// as by a restart of the server, and takes it again at the next Hold.
+type Claim struct {
+	db   *sqlx.DB
+	name string
+
+	mu    sync.Mutex
+	conn  *sqlx.Conn // nil while the name is not ours
+	since time.Time
+}
+
+// NewClaim prepares a claim; Hold makes it.
+func NewClaim(db *sqlx.DB, name string) *Claim { return &Claim{db: db, name: name} }
+
+// Hold asks over the claim's connection whether the name is still ours, takes it if it is not, and tells since when we
+// have it without a gap, by the database's clock. ErrClaimed.
+func (c *Claim) Hold(ctx context.Context) (since time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		if _, err := c.conn.ExecContext(ctx, `SELECT`); err == nil { // the session lives, and its lock with it
+			return c.since, nil
+		}
+		c.drop()
+	}
+	conn, err := c.db.Connx(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("claim %q: %w", c.name, err)
+	}
+	c.conn = conn
+	var ours bool
+	err = conn.QueryRowContext(ctx, `SELECT now(), pg_try_advisory_lock(hashtextextended('claim ' || $1, 0))`, c.name).
+		Scan(&c.since, &ours)
+	if err == nil && !ours {
+		err = ErrClaimed
+	}
+	if err != nil {
+		c.drop()
+		return time.Time{}, fmt.Errorf("claim %q: %w", c.name, err)
+	}
+	return c.since, nil
+}
+
+// Release lets go of the name. It does not wait for a Hold that hangs: then the name goes with the connection.
+func (c *Claim) Release() {
+	if c.mu.TryLock() {
+		defer c.mu.Unlock()
+		c.drop()
+	}
+}
+
+// drop closes the connection instead of giving it back to the pool, where the lock would live on.
+func (c *Claim) drop() {
+	if c.conn != nil {
+		c.conn.Raw(func(any) error { return driver.ErrBadConn }) //nolint:errcheck // it is the error just made
+		c.conn = nil
+	}
+}
