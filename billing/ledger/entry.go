@@ -27,7 +27,10 @@ type Entry struct {
 	Actor string    // who posted it
 	At    time.Time // when it happened
 	Date  Date      // the day it counts on; none: the day of At in the commune's zone
+	Late  bool      // a day of a closed period becomes the first open day (economics.md D-09), else it is refused
 	Lines []Line
+
+	reverses uuid.UUID // the entry that this one takes back
 }
 
 // Line is one side of an entry.
@@ -52,8 +55,11 @@ type Posted struct {
 	Actor    string    `json:"actor"`
 	At       time.Time `json:"at"`
 	Date     Date      `json:"date"`
+	Zone     string    `json:"zone"` // that Date is a day of
 	PostedAt time.Time `json:"posted_at"`
 	Lines    []Line    `json:"lines"`
+
+	Reverses *uuid.UUID `json:"reverses,omitempty"` // the entry that this one takes back
 }
 
 // The syntax of codes and accounts, as the schema has it.

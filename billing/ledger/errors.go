@@ -18,6 +18,10 @@ var (
 	ErrHeld = errors.New("more than is held")
 	// ErrExists is returned by OpenBalance for an account that has a balance row.
 	ErrExists = errors.New("the account keeps a balance already")
+	// ErrPeriodClosed is returned by Post and Reverse for an entry of a closed period.
+	ErrPeriodClosed = errors.New("period_closed")
 	// ErrDate is returned by ParseDate.
 	ErrDate = errors.New("not a date: want a day such as 2027-06-30")
+	// ErrFormat is returned by Export for a format that it does not know.
+	ErrFormat = errors.New("not a format: want hledger or beancount")
 )

@@ -3,12 +3,8 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
-
-	"telecommune/internal/money"
 )
 
 // JournalFilter chooses entries. Its zero value means all.
@@ -22,8 +18,23 @@ type JournalFilter struct {
 
 // Journal gives whole entries with their lines, by business date and then in the order they were posted.
 func Journal(ctx context.Context, db sqlx.QueryerContext, f JournalFilter) ([]Posted, error) {
+	posted := []Posted{}
+	err := eachPosted(ctx, db, f, func(p Posted) error {
+		posted = append(posted, p)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return posted, nil
+}
+
+// eachPosted calls do with one whole entry after the other, in the order of Journal, and keeps none: the books may be
+// larger than the memory. An error of do ends it.
+func eachPosted(ctx context.Context, db sqlx.QueryerContext, f JournalFilter, do func(Posted) error) error {
 	rows, err := db.QueryxContext(ctx, `
-		SELECT e.id, e.key, e.kind, e.text, e.actor, e.at, e.business_date, e.posted_at, l.book, l.account, l.amount
+		SELECT e.id, e.key, e.kind, e.text, e.actor, e.at, e.business_date, e.zone, e.reverses, e.posted_at,
+		    l.book, l.account, l.amount
 		FROM entry e JOIN line l ON l.entry_id = e.id
 		WHERE ($1 = '' AND $2 = '' OR EXISTS (
 		        SELECT FROM line x WHERE x.entry_id = e.id AND ($1 = '' OR x.book = $1) AND ($2 = '' OR x.account = $2)))
@@ -32,35 +43,33 @@ func Journal(ctx context.Context, db sqlx.QueryerContext, f JournalFilter) ([]Po
 		    AND ($5 = '' OR e.key = $5)
 		ORDER BY e.business_date, e.id, l.n`, f.Book, f.Account, string(f.From), string(f.To), f.Key)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return err
 	}
 	defer rows.Close()
-	posted := []Posted{}
+	var p Posted
 	for rows.Next() {
-		var row struct {
-			ID       uuid.UUID    `db:"id"`
-			Key      string       `db:"key"`
-			Kind     string       `db:"kind"`
-			Text     string       `db:"text"`
-			Actor    string       `db:"actor"`
-			At       time.Time    `db:"at"`
-			Date     Date         `db:"business_date"`
-			PostedAt time.Time    `db:"posted_at"`
-			Book     string       `db:"book"`
-			Account  string       `db:"account"`
-			Amount   money.Amount `db:"amount"`
+		var next Posted
+		var l Line
+		err := rows.Scan(&next.ID, &next.Key, &next.Kind, &next.Text, &next.Actor, &next.At, &next.Date, &next.Zone, &next.Reverses,
+			&next.PostedAt, &l.Book, &l.Account, &l.Amount)
+		if err != nil {
+			return err
 		}
-		if err := rows.StructScan(&row); err != nil {
-			return nil, fmt.Errorf("journal: %w", err)
+		if next.ID != p.ID {
+			if len(p.Lines) > 0 {
+				if err := do(p); err != nil {
+					return err
+				}
+			}
+			p = next
 		}
-		if n := len(posted); n == 0 || posted[n-1].ID != row.ID {
-			posted = append(posted, Posted{row.ID, row.Key, row.Kind, row.Text, row.Actor, row.At, row.Date, row.PostedAt, nil})
-		}
-		last := &posted[len(posted)-1]
-		last.Lines = append(last.Lines, Line{row.Book, row.Account, row.Amount})
+		p.Lines = append(p.Lines, l)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return err
 	}
-	return posted, nil
+	if len(p.Lines) == 0 {
+		return nil
+	}
+	return do(p)
 }

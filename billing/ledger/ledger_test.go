@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -29,7 +30,13 @@ func topUp(key string, amount money.Amount) ledger.Entry {
 	}}
 }
 
-func post(t *testing.T, db *sqlx.DB, e ledger.Entry) (uuid.UUID, error) {
+// testingT is *testing.T or *rapid.T.
+type testingT interface {
+	Helper()
+	Context() context.Context
+}
+
+func post(t testingT, db *sqlx.DB, e ledger.Entry) (uuid.UUID, error) {
 	t.Helper()
 	var id uuid.UUID
 	err := postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {

@@ -62,8 +62,8 @@ func TestDatabaseRefusesBadEntries(t *testing.T) {
 				err := postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
 					id := uuid.New()
 					_, err := tx.Exec(`
-						INSERT INTO entry (id, key, content_hash, kind, at, business_date, text, actor, line_count)
-						VALUES ($1, 'hand', '', 'hand', now(), now(), '', '', $2)`, id, tt.count)
+						INSERT INTO entry (id, key, content_hash, kind, at, business_date, zone, text, actor, line_count, hash)
+						VALUES ($1, 'hand', '', 'hand', now(), now(), 'UTC', '', '', $2, '')`, id, tt.count)
 					for _, l := range tt.lines {
 						if err == nil {
 							_, err = tx.Exec(`INSERT INTO line (entry_id, line_count, n, book, account, amount)

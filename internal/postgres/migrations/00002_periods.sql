@@ -51,7 +51,7 @@ CREATE TABLE tally (
     entries bigint NOT NULL,
     marks   bigint NOT NULL
 ) WITH (fillfactor = 50);
-INSERT INTO tally SELECT 0, count(*), COALESCE(bit_xor(mark(hash)), 0) FROM entry;
+INSERT INTO tally SELECT 0, count(*), bit_xor(mark(hash)) FROM entry HAVING count(*) > 0;
 
 -- ---------------------------------------------------------------- periods
 
