@@ -148,7 +148,7 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, h held, st Settlement
 	var entry *uuid.UUID
 	if lines := CallLines(h.Book, h.Account, st.Trunk, st.Carrier, charge); len(lines) > 0 {
 		id, err := ledger.Post(ctx, tx, ledger.Entry{
-			Key: "call:" + h.Call.String(), Kind: "call", Actor: s.node, At: st.Ended, Lines: lines,
+			Key: "call:" + h.Call.String(), Kind: "call", Actor: s.node, At: st.Ended, Late: true, Lines: lines,
 			Text: fmt.Sprintf("Call %s to %s, trunk %s, %d s", h.Account, h.Number, st.Trunk, seconds),
 		})
 		if err != nil {
