@@ -33,8 +33,15 @@ var (
 	ErrCallLimit = errors.New("the call limit is at least one second")
 	// ErrZone is returned by SetZone for a zone that is not in the IANA database.
 	ErrZone = errors.New("not a time zone: want a name such as Europe/Berlin")
-	// ErrCurrency is returned by SetCurrency for what is no ISO 4217 code, or when the books have entries.
-	ErrCurrency = errors.New("the currency is three capital letters and can't change once the books have entries")
-	// ErrKey is returned by whatever needs the secret of the state folder when Options.Key is missing.
+	// ErrCurrency is returned by ParseCurrency and SetCurrency for what is no ISO 4217 code.
+	ErrCurrency = errors.New("not a currency: want three capital letters such as EUR")
+	// ErrCurrencyUsed is returned by SetCurrency when there are amounts in another one.
+	ErrCurrencyUsed = errors.New("the currency can't change any more: there are entries, rate decks, or accounts with credit or a limit")
+	// ErrNodeTaken is returned by Claim while another program runs as this node.
+	ErrNodeTaken = errors.New("the node's name is taken")
+	// ErrKey is returned by OpenKey when the key of the database is not there, and by whatever needs a key when
+	// Options.Key is missing.
 	ErrKey = errors.New("no secret key for PINs and vouchers")
+	// ErrWrongKey is returned by OpenKey for a key that is not the database's.
+	ErrWrongKey = errors.New("the secret key is not the one that the PINs and vouchers of this database were made with")
 )

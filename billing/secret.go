@@ -29,6 +29,9 @@ func (k secret) mac(purpose, value string) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
+// fingerprint tells keys apart without giving anything of them away.
+func (k secret) fingerprint() ([]byte, error) { return k.mac("fingerprint", "") }
+
 // voucher gives the voucher number that belongs to an idempotency key: unguessable without the secret, and the same when
 // the issue is repeated.
 func (k secret) voucher(key string) (string, error) {

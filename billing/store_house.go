@@ -78,26 +78,56 @@ func (s *Service) SetZone(ctx context.Context, zone string) error {
 	return nil
 }
 
-// SetCurrency sets the currency of the commune and all books, as long as they are empty. ErrCurrency.
-func (s *Service) SetCurrency(ctx context.Context, currency money.Currency) error {
-	if !currencySyntax.MatchString(string(currency)) {
-		return fmt.Errorf("%.10q: %w", currency, ErrCurrency)
+// ParseCurrency reads the code of a currency, or returns ErrCurrency.
+func ParseCurrency(s string) (money.Currency, error) {
+	if !currencySyntax.MatchString(s) {
+		return "", fmt.Errorf("%.10q: %w", s, ErrCurrency)
 	}
-	err := s.tx(ctx, func(tx *sqlx.Tx) error {
-		var used bool
-		err := tx.GetContext(ctx, &used, `
-			SELECT EXISTS (SELECT FROM entry) AND currency <> $1 FROM commune FOR UPDATE`, currency)
-		if err != nil {
-			return err
-		}
-		if used {
-			return ErrCurrency
-		}
-		_, err = tx.ExecContext(ctx, `WITH books AS (UPDATE book SET currency = $1) UPDATE commune SET currency = $1`, currency)
+	return money.Currency(s), nil
+}
+
+// SetCurrency sets the currency of the commune and all books, as long as nothing is written in the one they have: no
+// entries, no decks, no credit or limit of an account. ErrCurrency, ErrCurrencyUsed.
+func (s *Service) SetCurrency(ctx context.Context, currency money.Currency) error {
+	if _, err := ParseCurrency(string(currency)); err != nil {
 		return err
-	})
+	}
+	// Asked without the locks first: what can't be done must not make calls wait.
+	err := checkCurrency(ctx, s.db, currency)
+	if err == nil {
+		err = s.tx(ctx, func(tx *sqlx.Tx) error { return setCurrency(ctx, tx, currency) })
+	}
 	if err != nil {
 		return fmt.Errorf("set currency %s: %w", currency, err)
 	}
 	return nil
+}
+
+// setCurrency keeps amounts from being written between the check and the change. An import of a deck holds the commune's
+// row. Every posting, every hold and every new account writes to balance, and so waits for its table lock, or this waits
+// for them; that a posting may find no row to write there makes no difference.
+func setCurrency(ctx context.Context, tx *sqlx.Tx, currency money.Currency) error {
+	if _, err := tx.ExecContext(ctx, `SELECT FROM commune FOR UPDATE`); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `LOCK TABLE balance IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		return err
+	}
+	if err := checkCurrency(ctx, tx, currency); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `WITH books AS (UPDATE book SET currency = $1) UPDATE commune SET currency = $1`, currency)
+	return err
+}
+
+func checkCurrency(ctx context.Context, db sqlx.QueryerContext, currency money.Currency) error {
+	var used bool
+	err := sqlx.GetContext(ctx, db, &used, `
+		SELECT currency <> $1 AND (EXISTS (SELECT FROM entry) OR EXISTS (SELECT FROM deck)
+		    OR EXISTS (SELECT FROM balance WHERE (balance, held, credit_limit) <> (0, 0, 0)))
+		FROM commune`, currency)
+	if err == nil && used {
+		err = ErrCurrencyUsed
+	}
+	return err
 }

@@ -57,7 +57,11 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.db, err = openDB(ctx, c, true, log); err != nil {
 		return a, err
 	}
-	if a.bank, err = newBilling(a.db, c, log); err != nil {
+	key, err := openKey(ctx, a.db, c.State)
+	if err != nil {
+		return a, err
+	}
+	if a.bank, err = newBilling(a.db, key, c, log); err != nil {
 		return a, err
 	}
 	if a.picture, err = newPicture(ctx, a.db); err != nil {

@@ -84,6 +84,7 @@ func TestBadInput(t *testing.T) {
 		{"call show 01987a3c-5f2e-7c1d-8a4b-0123456789ab", "not found"},
 		{"call list --account b-nobody", "b-nobody not found"},
 		{"statement b-nobody", "not found"},
+		{"commune set --currency PLN --zone Asia/Tashkent", "currency entries decks"}, // the zone isn't set either
 		{"enterprise set b-nobody --vat 19", "not found"},
 		{"books replay /nonexistent.json", "/nonexistent.json"},
 		{"restore /nonexistent.dump", "nonexistent"},
@@ -110,7 +111,7 @@ func TestBadInput(t *testing.T) {
 // snapshot is what the refused commands could have changed.
 func snapshot(t *testing.T) string {
 	t.Helper()
-	return ok(t, "account", "show", "b-anna", "-o", "csv") + ok(t, "provider", "list", "-o", "csv") +
+	return ok(t, "commune", "show") + ok(t, "account", "show", "b-anna", "-o", "csv") + ok(t, "provider", "list", "-o", "csv") +
 		ok(t, "access-number", "list", "-o", "csv") + ok(t, "trunk", "list", "-o", "csv") +
 		ok(t, "phone", "list", "-o", "csv") + ok(t, "contact", "list", "-o", "csv") +
 		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv")

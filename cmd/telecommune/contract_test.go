@@ -61,6 +61,7 @@ func TestContract(t *testing.T) {
 		{"rate explain +998711234567 --seconds 125 --account c-anna", "number prefix destination deck currency " +
 			"rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
 			"billed_seconds price vat"},
+		{"commune show", "currency zone"},
 		{"enterprise show CALL", "code name vat_percent currency"},
 		{"statement c-anna", "account name enterprise period zone currency as_of opening_balance bookings calls attempts " +
 			"totals closing_balance"},
@@ -191,7 +192,7 @@ func bankOf(t *testing.T) (*billing.Service, *postgres.DB) {
 			t.Error(err)
 		}
 	})
-	bank, err := newBilling(db, c, quiet())
+	bank, err := newBilling(db, nil, c, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

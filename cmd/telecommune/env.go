@@ -44,8 +44,19 @@ type services struct {
 	access  *pbx.Store // providers and access numbers
 }
 
-// with opens the database for the length of do.
-func with(cmd *cobra.Command, do func(ctx context.Context, s services) error) (err error) {
+// with opens the database for the length of do, without the secret key: lists work where that is missing.
+func with(cmd *cobra.Command, do func(ctx context.Context, s services) error) error {
+	return open(cmd, func(context.Context, *postgres.DB, string) ([]byte, error) { return nil, nil }, do)
+}
+
+// withKey is with for whatever makes or takes PINs and vouchers.
+func withKey(cmd *cobra.Command, do func(ctx context.Context, s services) error) error {
+	return open(cmd, openKey, do)
+}
+
+func open(cmd *cobra.Command, openKey func(context.Context, *postgres.DB, string) ([]byte, error),
+	do func(ctx context.Context, s services) error,
+) (err error) {
 	c, err := config(cmd)
 	if err != nil {
 		return err
@@ -58,18 +69,18 @@ func with(cmd *cobra.Command, do func(ctx context.Context, s services) error) (e
 	s := services{
 		db: db, trunks: routing.NewStore(db.DB), decks: tariff.NewStore(db.DB), access: pbx.NewStore(db.DB),
 	}
-	if s.billing, err = newBilling(db, c, quiet()); err != nil {
+	key, err := openKey(cmd.Context(), db, c.State)
+	if err != nil {
+		return err
+	}
+	if s.billing, err = newBilling(db, key, c, quiet()); err != nil {
 		return err
 	}
 	return do(cmd.Context(), s)
 }
 
 // newBilling makes the billing service of this node, for one run of the program.
-func newBilling(db *postgres.DB, c Config, log *slog.Logger) (*billing.Service, error) {
-	key, err := loadKey(c.State)
-	if err != nil {
-		return nil, err
-	}
+func newBilling(db *postgres.DB, key []byte, c Config, log *slog.Logger) (*billing.Service, error) {
 	boot, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("number of this run: %w", err)
@@ -83,6 +94,16 @@ const (
 	keyFile  = "secret.key" // in the state folder; PINs and vouchers are worth nothing without it
 	keyBytes = 32
 )
+
+// openKey reads the secret of the state folder if it is that of the database. It makes one for a database without.
+func openKey(ctx context.Context, db *postgres.DB, state string) ([]byte, error) {
+	return billing.OpenKey(ctx, db.DB, func(fresh bool) ([]byte, error) {
+		if fresh {
+			return loadKey(state)
+		}
+		return readKey(filepath.Join(state, keyFile))
+	})
+}
 
 // loadKey reads the secret of the state folder, and makes it when there is none. Two programs that start at once end
 // up with the same: the file appears whole, under its name, once.

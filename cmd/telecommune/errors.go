@@ -25,6 +25,8 @@ func explain(err error) string {
 	return oneLine(line)
 }
 
+const putBackKey = "put back " + keyFile + " of the state folder that serve uses, or name that folder with --state"
+
 // hints say what to do about errors of the domain; the first that is in the chain counts.
 var hints = []struct {
 	of   error
@@ -38,6 +40,8 @@ var hints = []struct {
 	{billing.ErrExists, "the list command shows what there is"},
 	{billing.ErrNotFound, "the list command shows what there is"},
 	{billing.ErrVoucherSpent, "`telecommune voucher list` shows by whom"},
+	{billing.ErrWrongKey, putBackKey},
+	{billing.ErrKey, putBackKey},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
 
 	{routing.ErrExists, "change it with `telecommune trunk set CODE`"},

@@ -88,7 +88,7 @@ decimals such as 12.50; instants are RFC 3339.`,
 		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
 		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), rateCommand(), routeCommand(),
 		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),
-		callCommand(), statementCommand(), booksCommand(), enterpriseCommand(),
+		callCommand(), statementCommand(), booksCommand(), enterpriseCommand(), communeCommand(),
 		versionCommand(),
 	)
 	eachCommand(root, func(c *cobra.Command) {

@@ -35,7 +35,7 @@ func pinIssue() *cobra.Command {
 		Example: "  telecommune pin issue --account anna",
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return with(cmd, func(ctx context.Context, s services) error {
+			return withKey(cmd, func(ctx context.Context, s services) error {
 				pin, err := s.billing.IssuePIN(ctx, account)
 				if err != nil {
 					return err

@@ -30,7 +30,7 @@ func voucherIssue() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return with(cmd, func(ctx context.Context, s services) error {
+			return withKey(cmd, func(ctx context.Context, s services) error {
 				v, err := s.billing.IssueVoucher(ctx, billing.VoucherIssue{
 					Account: account, Amount: amount, Key: key, Actor: operator(),
 				})
@@ -55,7 +55,7 @@ func voucherRedeem() *cobra.Command {
 		Example: "  telecommune voucher redeem 12345-67890-12347 --account oksana",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return with(cmd, func(ctx context.Context, s services) error {
+			return withKey(cmd, func(ctx context.Context, s services) error {
 				v, err := s.billing.RedeemVoucher(ctx, args[0], account, operator())
 				if err != nil {
 					return err
