@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"telecommune/internal/clock"
 	"telecommune/internal/e164"
 	"telecommune/internal/money"
 )
@@ -34,6 +35,7 @@ var columns = []column{
 	retailOnly(column{name: "rounding_mode", set: setMode, get: func(r *Row) string { return string(r.RoundingMode) }}),
 	instant("effective_from", func(r *Row) *time.Time { return &r.EffectiveFrom }),
 	instant("effective_to", func(r *Row) *time.Time { return &r.EffectiveTo }),
+	{name: "window", set: setWindow, get: func(r *Row) string { return string(r.Window) }},
 }
 
 func findColumn(name string) (column, bool) {
@@ -66,6 +68,11 @@ func setPrefix(r *Row, field string, _ *time.Location) error {
 func setDestination(r *Row, field string, _ *time.Location) error {
 	r.Destination = field
 	return nil
+}
+
+func setWindow(r *Row, field string, _ *time.Location) (err error) {
+	r.Window, err = ParseWindow(field)
+	return err
 }
 
 func setMode(r *Row, field string, _ *time.Location) error {
@@ -124,7 +131,7 @@ var errInstant = errors.New("want a date such as 2027-06-30 or a time such as 20
 func parseInstant(field string, zone *time.Location) (time.Time, error) {
 	v, err := time.Parse(time.RFC3339, field)
 	if err != nil {
-		v, err = time.ParseInLocation(time.DateOnly, field, zone)
+		v, err = clock.ParseDate(field, zone)
 	}
 	v = v.UTC().Truncate(time.Microsecond)
 	if err != nil || v.Year() < 1970 || v.Year() > 9999 {

@@ -54,7 +54,7 @@ func ParseDeck(r io.Reader, spec Spec) (Deck, error) {
 	if err := spec.check(); err != nil {
 		return Deck{}, err
 	}
-	p := parser{deck: Deck{Spec: spec}}
+	p := parser{deck: Deck{Spec: spec}, windows: newWindowSet()}
 	if err := p.read(r); err != nil {
 		return Deck{}, fmt.Errorf("read deck: %w", err)
 	}
@@ -99,16 +99,11 @@ type parser struct {
 	deck    Deck
 	lines   []int // of each row
 	columns []column
+	windows windowSet
 	bad     BadDeck
 }
 
-func (p *parser) refuse(line int, problem string) {
-	if len(p.bad.Lines) == maxBadLines {
-		p.bad.More++
-		return
-	}
-	p.bad.Lines = append(p.bad.Lines, BadLine{line, problem})
-}
+func (p *parser) refuse(line int, problem string) { p.bad.add(line, problem) }
 
 // read takes all lines. It returns an error only when r does.
 func (p *parser) read(r io.Reader) error {
@@ -203,40 +198,12 @@ func (p *parser) row(number int, fields []string) error {
 	if _, err := row.Price(longestCall); err != nil {
 		return fmt.Errorf("the price of a day: %w", err)
 	}
+	if _, err := p.windows.add(row.Window); err != nil {
+		return fmt.Errorf("window: %w", err)
+	}
 	p.deck.Rows = append(p.deck.Rows, row)
 	p.lines = append(p.lines, number)
 	return nil
-}
-
-// refuseOverlaps finds rows of one prefix that count at the same time; the later line is the bad one.
-func (p *parser) refuseOverlaps() {
-	order := make([]int, len(p.deck.Rows))
-	for i := range order {
-		order[i] = i
-	}
-	rows := p.deck.Rows
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(rows[a].Prefix, rows[b].Prefix), rows[a].EffectiveFrom.Compare(rows[b].EffectiveFrom),
-			cmp.Compare(a, b))
-	})
-	twice := map[int]string{} // by the later line of two
-	for i := 1; i < len(order); i++ {
-		// The longest lasting row of the prefix so far stays in order[i-1].
-		before, row := order[i-1], order[i]
-		if rows[before].Prefix != rows[row].Prefix {
-			continue
-		}
-		if end := rows[before].EffectiveTo; end.IsZero() || rows[row].EffectiveFrom.Before(end) {
-			first, second := min(p.lines[before], p.lines[row]), max(p.lines[before], p.lines[row])
-			twice[second] = fmt.Sprintf("prefix %s as in line %d, at the same time", rows[row].Prefix, first)
-			if to := rows[row].EffectiveTo; end.IsZero() || !to.IsZero() && to.Before(end) {
-				order[i] = before
-			}
-		}
-	}
-	for line, problem := range twice {
-		p.bad.Lines = append(p.bad.Lines, BadLine{line, problem})
-	}
 }
 
 // split takes a line apart at its commas. A field may stand in quotes, with quotes in it doubled.

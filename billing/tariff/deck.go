@@ -32,9 +32,11 @@ type Spec struct {
 	Zone       *time.Location // where a plain date's midnight is; nil: UTC
 	ActiveFrom time.Time      // zero: from the import on
 	Source     string         // where the rows came from, such as a file's name
+	Holidays   []Holiday      // days that windows take for others, by date
 }
 
-// Deck is one version of a rate deck. No two rows have the same prefix at the same time.
+// Deck is one version of a rate deck. No two rows of a prefix count at the same time, but that a row without window
+// leaves the time of the others to them.
 type Deck struct {
 	Spec
 	Version int // from 1, given by Import

@@ -3,17 +3,21 @@ package tariff
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
 	"telecommune/internal/e164"
+	"telecommune/internal/money"
 )
 
 // Decks is an immutable picture of rate decks and their versions, made once and asked by every call. The version in
 // force at an instant is the one with the greatest ActiveFrom not after it (the higher version when equal). In it the
-// longest prefix counts that has a row effective at the instant.
+// longest prefix counts that has a row for the instant, and of its rows the one whose window contains the instant before
+// the one without window.
 type Decks struct {
 	retail, trunk map[string][]version // newest first
+	exchange      exchange
 }
 
 // NewDecks makes the picture. Rows are stamped with their deck's name@version and currency.
@@ -33,15 +37,92 @@ func NewDecks(decks []Deck) *Decks {
 	return d
 }
 
-// Retail finds the row that prices a call to n at an instant on the retail deck of that name.
+// In gives the same decks for a commune with a currency, whose exchange rates bring carriers' prices of other currencies
+// into it.
+func (d *Decks) In(home money.Currency, rates []DatedRate) *Decks {
+	return &Decks{d.retail, d.trunk, newExchange(home, rates)}
+}
+
+// Retail finds the row that prices a call to n answered at an instant on the retail deck of that name.
 func (d *Decks) Retail(name string, n e164.Number, at time.Time) (Row, bool) {
 	return find(d.retail[name], n, at)
 }
 
-// Trunk finds the row that costs a call to n at an instant over the trunk with that code.
+// Trunk finds the row that costs a call to n answered at an instant over the trunk with that code, stamped with the
+// exchange rate of the instant. While there is none for the deck's currency, the deck has no row.
 func (d *Decks) Trunk(code string, n e164.Number, at time.Time) (Row, bool) {
-	return find(d.trunk[code], n, at)
+	row, ok := find(d.trunk[code], n, at)
+	if !ok {
+		return Row{}, false
+	}
+	if row.ExchangeRate, ok = d.exchange.at(row.Currency, at); !ok {
+		return Row{}, false
+	}
+	return row, true
 }
+
+// Unpriced lists the trunks whose deck at an instant is in a currency without exchange rate, by code.
+func (d *Decks) Unpriced(at time.Time) []string {
+	var codes []string
+	for code, versions := range d.trunk {
+		if v := inForce(versions, at); v != nil {
+			if _, ok := d.exchange.at(v.currency, at); !ok {
+				codes = append(codes, code)
+			}
+		}
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// Quote finds the retail row of a call to n at an instant, and the rows that take its place up to another. Where none
+// takes it, it goes on: the price was told.
+func (d *Decks) Quote(name string, n e164.Number, at, until time.Time) (Quote, bool) {
+	row, ok := d.Retail(name, n, at)
+	if !ok {
+		return Quote{}, false
+	}
+	q := Quote{Row: row}
+	last := row
+	for at = d.nextChange(name, n, at); !at.After(until); at = d.nextChange(name, n, at) {
+		if row, ok := d.Retail(name, n, at); ok && row != last {
+			q.Later = append(q.Later, Later{at, row})
+			last = row
+		}
+	}
+	return q, true
+}
+
+// nextChange gives the first instant after another at which a number may come under another row.
+func (d *Decks) nextChange(name string, n e164.Number, after time.Time) time.Time {
+	next := never
+	sooner := func(t time.Time) {
+		if t.After(after) && t.Before(next) {
+			next = t
+		}
+	}
+	versions := d.retail[name]
+	for i := range versions {
+		sooner(versions[i].from)
+	}
+	v := inForce(versions, after)
+	if v == nil {
+		return next
+	}
+	for node := range v.path(n.Digits()) {
+		for i := node.first; i < node.last; i++ {
+			sooner(v.rows[i].EffectiveFrom)
+			sooner(v.rows[i].EffectiveTo)
+			if v.rows[i].Window != "" { // windows begin and end with minutes
+				sooner(after.Truncate(time.Minute).Add(time.Minute))
+			}
+		}
+	}
+	return next
+}
+
+// never is after all instants that are told.
+var never = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (d *Decks) of(k Kind) map[string][]version {
 	if k == Trunk {
@@ -51,20 +132,32 @@ func (d *Decks) of(k Kind) map[string][]version {
 }
 
 func find(versions []version, n e164.Number, at time.Time) (Row, bool) {
+	v := inForce(versions, at)
+	if v == nil {
+		return Row{}, false
+	}
+	return v.find(n.Digits(), at)
+}
+
+func inForce(versions []version, at time.Time) *version {
 	for i := range versions {
 		if !at.Before(versions[i].from) {
-			return versions[i].find(n.Digits(), at)
+			return &versions[i]
 		}
 	}
-	return Row{}, false
+	return nil
 }
 
 // version is a deck made ready for look-ups: a trie of digits, all nodes in one slice.
 type version struct {
-	from   time.Time
-	number int
-	rows   []Row // by prefix, then by EffectiveFrom
-	nodes  []node
+	from     time.Time
+	number   int
+	currency money.Currency
+	rows     []Row // by prefix, then by EffectiveFrom
+	nodes    []node
+	calendar calendar
+	spans    []spans // the different windows
+	window   []uint8 // of each row, its number in spans; nil when no row has one
 }
 
 // node stands for a prefix. Zero is the root and so never a child: it means none.
@@ -74,7 +167,10 @@ type node struct {
 }
 
 func newVersion(deck Deck) version {
-	v := version{from: deck.ActiveFrom, number: deck.Version, rows: slices.Clone(deck.Rows), nodes: make([]node, 1)}
+	v := version{
+		from: deck.ActiveFrom, number: deck.Version, currency: deck.Currency, rows: slices.Clone(deck.Rows),
+		nodes: make([]node, 1), calendar: newCalendar(deck.Zone, deck.Holidays),
+	}
 	slices.SortFunc(v.rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), a.EffectiveFrom.Compare(b.EffectiveFrom))
 	})
@@ -87,8 +183,31 @@ func newVersion(deck Deck) version {
 		}
 		n.last = int32(i + 1)
 	}
+	v.addWindows()
 	return v
 }
+
+// addWindows takes the windows apart. A row whose window can't be read, which no import lets through, never counts.
+func (v *version) addWindows() {
+	set := newWindowSet()
+	for i := range v.rows {
+		if v.rows[i].Window == "" {
+			continue
+		}
+		if v.window == nil {
+			v.window = make([]uint8, len(v.rows))
+		}
+		number, err := set.add(v.rows[i].Window)
+		if err != nil {
+			number = unreadable
+		}
+		v.window[i] = number
+	}
+	v.spans = set.spans
+}
+
+// unreadable is the number of a window that is none.
+const unreadable = 255
 
 // add makes the nodes of a prefix where they are missing and returns the last.
 func (v *version) add(prefix string) int32 {
@@ -104,26 +223,48 @@ func (v *version) add(prefix string) int32 {
 	return at
 }
 
-// find walks down the digits and keeps the last row that is effective: the longest prefix in force.
-func (v *version) find(digits string, at time.Time) (Row, bool) {
-	var best *Row
-	n := int32(0)
-	for i := range len(digits) {
-		digit := digits[i] - '0'
-		if digit > 9 {
-			break
-		}
-		if n = v.nodes[n].next[digit]; n == 0 {
-			break
-		}
-		for j := v.nodes[n].first; j < v.nodes[n].last; j++ {
-			if v.rows[j].effective(at) {
-				best = &v.rows[j]
+// path walks down the digits, as far as there are prefixes.
+func (v *version) path(digits string) iter.Seq[*node] {
+	return func(yield func(*node) bool) {
+		n := int32(0)
+		for i := range len(digits) {
+			digit := digits[i] - '0'
+			if digit > 9 {
+				return
+			}
+			if n = v.nodes[n].next[digit]; n == 0 || !yield(&v.nodes[n]) {
+				return
 			}
 		}
 	}
-	if best == nil {
+}
+
+// find keeps the last row on the path that counts: the longest prefix in force.
+func (v *version) find(digits string, at time.Time) (Row, bool) {
+	best := int32(-1)
+	asked := false
+	var when moment
+	for n := range v.path(digits) {
+		windowed := false
+		for j := n.first; j < n.last; j++ {
+			switch {
+			case !v.rows[j].effective(at):
+			case v.window == nil || v.window[j] == 0:
+				if !windowed {
+					best = j
+				}
+			case v.window[j] != unreadable:
+				if !asked {
+					when, asked = v.calendar.moment(at), true
+				}
+				if v.spans[v.window[j]].contain(when) {
+					best, windowed = j, true
+				}
+			}
+		}
+	}
+	if best < 0 {
 		return Row{}, false
 	}
-	return *best, true
+	return v.rows[best], true
 }

@@ -11,10 +11,16 @@ var (
 	ErrRow = errors.New("not a rate row")
 	// ErrPercent is returned by ParsePercent.
 	ErrPercent = errors.New("not a percentage: want 0 to 100 with at most 6 decimals, such as 19 or 7.7")
-	// ErrUnknownTrunk is returned by Check and Import for the deck of a trunk that does not exist.
+	// ErrUnknownTrunk is returned by Import for the deck of a trunk that does not exist.
 	ErrUnknownTrunk = errors.New("no such trunk")
-	// ErrCurrency is returned by Check and Import for a deck in another currency than the commune's.
-	ErrCurrency = errors.New("the deck is not in the commune's currency")
+	// ErrCurrency is returned by Import for a retail deck in another currency than the commune's.
+	ErrCurrency = errors.New("callers pay in the commune's currency")
+	// ErrExchangeRate is returned by ParseExchangeRate.
+	ErrExchangeRate = errors.New("not an exchange rate: want a decimal over 0 with at most 6 decimals, such as 1.0856")
+	// ErrOwnCurrency is returned by SetExchangeRate for the commune's own currency.
+	ErrOwnCurrency = errors.New("the commune's own currency needs no exchange rate")
+	// ErrNoExchangeRate is returned by CostPlus for a trunk whose currency has no exchange rate yet.
+	ErrNoExchangeRate = errors.New("no exchange rate")
 	// ErrNotFound is returned by Store.Deck for a deck or a version that does not exist.
 	ErrNotFound = errors.New("no such deck")
 )
@@ -22,7 +28,7 @@ var (
 // maxBadLines is how many bad lines of a deck are told; more would not help whoever mends it.
 const maxBadLines = 20
 
-// BadDeck is returned by ParseDeck: all that is wrong with a deck, line by line.
+// BadDeck is returned by ParseDeck and ParseHolidays: all that is wrong with a deck, line by line.
 type BadDeck struct {
 	Lines []BadLine // the first 20, in order
 	More  int       // bad lines beyond those
@@ -34,6 +40,15 @@ type BadLine struct {
 	Problem string
 }
 
+// add notes a bad line, or only counts it when there are many.
+func (e *BadDeck) add(line int, problem string) {
+	if len(e.Lines) == maxBadLines {
+		e.More++
+		return
+	}
+	e.Lines = append(e.Lines, BadLine{line, problem})
+}
+
 func (e *BadDeck) Error() string {
 	parts := make([]string, 0, len(e.Lines)+1)
 	for _, l := range e.Lines {
@@ -42,7 +57,7 @@ func (e *BadDeck) Error() string {
 	if e.More > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more bad lines", e.More))
 	}
-	return "deck refused: " + strings.Join(parts, "; ")
+	return "refused: " + strings.Join(parts, "; ")
 }
 
 // clip keeps an error line short when the input is hostile; %q at the caller escapes it.

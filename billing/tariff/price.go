@@ -1,6 +1,7 @@
 package tariff
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 
@@ -25,7 +26,7 @@ func (r Row) Billed(answered int) int {
 }
 
 // Price gives what a call of so many answered seconds costs: connection fee + rate * billed / 60 as an exact fraction,
-// at least the minimum charge, rounded once to the row's unit. Unanswered, or answered within the grace time, it is 0
+// at least the minimum charge, brought into the commune's currency when it is in another, rounded once to the row's unit. Unanswered, or answered within the grace time, it is 0
 // (economics.md 5.2, D-02, D-03). Retail prices include VAT. What does not fit 64 bits is money.ErrRange; a row that is
 // none, such as the zero Row, is ErrRow.
 func (r Row) Price(answered int) (money.Amount, error) {
@@ -40,16 +41,24 @@ func (r Row) Price(answered int) (money.Amount, error) {
 		return 0, money.ErrRange
 	}
 	rounding := money.Rounding{Unit: r.RoundingUnit, Mode: r.RoundingMode}
-	price, err := money.AddMulDiv(r.ConnectFee, r.RatePerMinute, int64(billed), 60, rounding)
+	price, err := r.home(r.ConnectFee, int64(billed), rounding)
 	if err != nil || r.MinimumCharge == 0 {
 		return price, err
 	}
 	// Rounding keeps order, so the greater of two rounded sums is the greater of the two sums, rounded.
-	least, err := money.AddMulDiv(r.MinimumCharge, 0, 0, 60, rounding)
+	least, err := r.home(r.MinimumCharge, 0, rounding)
 	if err != nil {
 		return 0, err
 	}
 	return max(price, least), nil
+}
+
+// home gives an amount and the price of so many seconds in the commune's currency.
+func (r Row) home(amount money.Amount, seconds int64, rounding money.Rounding) (money.Amount, error) {
+	if r.ExchangeRate == 0 {
+		return money.AddMulDiv(amount, r.RatePerMinute, seconds, 60, rounding)
+	}
+	return money.AddMulDivAt(int64(r.ExchangeRate), amount, r.RatePerMinute, seconds, 60, rounding)
 }
 
 // FirstPaidSecond is the shortest answered time that is charged for; shorter calls are within the grace time.
@@ -102,3 +111,19 @@ func ParsePercent(s string) (Percent, error) {
 
 // String gives the percentage as a decimal with two to six decimals, such as 19.00.
 func (p Percent) String() string { return money.Amount(p).String() }
+
+// MarshalJSON writes the percentage as a decimal string.
+func (p Percent) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
+
+// UnmarshalJSON reads a decimal string as ParsePercent does. A JSON number is ErrPercent.
+func (p *Percent) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("%s: %w", clip(string(b)), ErrPercent)
+	}
+	v, err := ParsePercent(s)
+	if err == nil {
+		*p = v
+	}
+	return err
+}

@@ -22,10 +22,14 @@ type Row struct {
 	RoundingMode  money.Mode   `json:"rounding_mode"`
 	EffectiveFrom time.Time    `json:"effective_from,omitzero"`
 	EffectiveTo   time.Time    `json:"effective_to,omitzero"`
+	Window        Window       `json:"window,omitempty"` // the times of the week at which it counts
 
 	// Deck names the version the row belongs to, as `name@version`; it is stamped on each call.
 	Deck     string         `json:"deck,omitempty"`
 	Currency money.Currency `json:"currency,omitempty"`
+	// ExchangeRate brings prices of another currency into the commune's. It is that of the instant the row was looked up
+	// for, and is stamped with it.
+	ExchangeRate ExchangeRate `json:"exchange_rate,omitzero"`
 }
 
 // Percent is a share in millionths of a percent: 19 % is 19_000_000.

@@ -32,6 +32,7 @@ type Version struct {
 	Source     string         `json:"source" db:"source"`
 	ImportedAt time.Time      `json:"imported_at" db:"imported_at"`
 	Rows       int            `json:"rows" db:"rows"`
+	Holidays   int            `json:"holidays" db:"holidays"`
 	InForce    bool           `json:"in_force" db:"in_force"` // now
 }
 
@@ -68,6 +69,9 @@ func (s *Store) write(ctx context.Context, d Deck, end error) (Version, error) {
 		if err := copyRates(ctx, tx, id, d.Rows); err != nil {
 			return err
 		}
+		if err := insertHolidays(ctx, tx, id, d.Holidays); err != nil {
+			return err
+		}
 		v = Version{}
 		if err := tx.GetContext(ctx, &v, listVersions+` WHERE id = $1`, id); err != nil {
 			return err
@@ -88,7 +92,7 @@ func checkCommune(ctx context.Context, tx *sqlx.Tx, spec Spec) error {
 	if err := tx.GetContext(ctx, &currency, `SELECT currency FROM commune FOR UPDATE`); err != nil {
 		return err
 	}
-	if currency != spec.Currency {
+	if spec.Kind == Retail && currency != spec.Currency {
 		return fmt.Errorf("%s, and the commune has %s: %w", spec.Currency, currency, ErrCurrency)
 	}
 	if spec.Kind != Trunk {
@@ -117,20 +121,31 @@ func insertDeck(ctx context.Context, tx *sqlx.Tx, id uuid.UUID, spec Spec) error
 func copyRates(ctx context.Context, tx *sqlx.Tx, deck uuid.UUID, rows []Row) error {
 	stmt, err := tx.PrepareContext(ctx, `
 		COPY rate (deck_id, prefix, destination, rate_per_minute, connect_fee, interval_first, interval_next,
-			grace_seconds, minimum_charge, rounding_unit, rounding_mode, effective_from, effective_to) FROM STDIN`)
+			grace_seconds, minimum_charge, rounding_unit, rounding_mode, effective_from, effective_to, time_window) FROM STDIN`)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
 		_, err := stmt.ExecContext(ctx, deck, r.Prefix, r.Destination, int64(r.RatePerMinute), int64(r.ConnectFee),
 			r.IntervalFirst, r.IntervalNext, r.GraceSeconds, int64(r.MinimumCharge), int64(r.RoundingUnit),
-			string(r.RoundingMode), instantOr(r.EffectiveFrom, "-infinity"), instantOr(r.EffectiveTo, "infinity"))
+			string(r.RoundingMode), instantOr(r.EffectiveFrom, "-infinity"), instantOr(r.EffectiveTo, "infinity"), string(r.Window))
 		if err != nil {
 			return errors.Join(err, stmt.Close())
 		}
 	}
 	_, err = stmt.ExecContext(ctx)
 	return errors.Join(err, stmt.Close())
+}
+
+func insertHolidays(ctx context.Context, tx *sqlx.Tx, deck uuid.UUID, days []Holiday) error {
+	for _, h := range days {
+		_, err := tx.ExecContext(ctx, `INSERT INTO deck_holiday (deck_id, day, counts_as, name) VALUES ($1, $2::date, $3, $4)`,
+			deck, h.Date, h.CountsAs, h.Name)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func instantOr(t time.Time, never string) any {
@@ -151,7 +166,7 @@ func (s *Store) Load(ctx context.Context) (*Decks, error) {
 func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Decks, error) {
 	var versions []Version
 	err := s.db.SelectContext(ctx, &versions, `
-		SELECT id, kind, name, version, currency, active_from FROM deck d WHERE NOT EXISTS (
+		SELECT id, kind, name, version, currency, zone, active_from FROM deck d WHERE NOT EXISTS (
 			SELECT FROM deck later WHERE later.kind = d.kind AND later.name = d.name AND later.active_from <= $1
 				AND (later.active_from, later.version) > (d.active_from, d.version))`, at.Truncate(time.Microsecond))
 	if err != nil {
@@ -159,14 +174,34 @@ func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Decks, error) {
 	}
 	decks := make([]Deck, 0, len(versions))
 	for _, v := range versions {
-		rows, err := s.rates(ctx, v)
+		deck, err := s.deck(ctx, v)
 		if err != nil {
 			return nil, fmt.Errorf("load deck %s@%d: %w", v.Name, v.Number, err)
 		}
-		spec := Spec{Kind: v.Kind, Name: v.Name, Currency: v.Currency, ActiveFrom: v.ActiveFrom}
-		decks = append(decks, Deck{Spec: spec, Version: v.Number, Rows: rows})
+		decks = append(decks, deck)
 	}
-	return NewDecks(decks), nil
+	home, rates, err := s.exchangeRates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewDecks(decks).In(home, rates), nil
+}
+
+// deck reads a version whole.
+func (s *Store) deck(ctx context.Context, v Version) (Deck, error) {
+	d := Deck{Version: v.Number}
+	zone, err := time.LoadLocation(v.Zone)
+	if err != nil {
+		return Deck{}, err
+	}
+	d.Spec = Spec{Kind: v.Kind, Name: v.Name, Currency: v.Currency, Zone: zone, ActiveFrom: v.ActiveFrom.UTC(), Source: v.Source}
+	err = s.db.SelectContext(ctx, &d.Holidays, `
+		SELECT to_char(day, 'YYYY-MM-DD') AS date, counts_as, name FROM deck_holiday WHERE deck_id = $1 ORDER BY day`, v.ID)
+	if err != nil {
+		return Deck{}, err
+	}
+	d.Rows, err = s.rates(ctx, v)
+	return d, err
 }
 
 // List gives all versions of all decks, by kind and name, newest first.
@@ -185,10 +220,23 @@ func (s *Store) List(ctx context.Context) ([]Version, error) {
 const listVersions = `
 	SELECT id, kind, name, version, currency, zone, active_from, source, imported_at,
 		(SELECT count(*) FROM rate WHERE deck_id = d.id) AS rows,
+		(SELECT count(*) FROM deck_holiday WHERE deck_id = d.id) AS holidays,
 		active_from <= clock_timestamp() AND NOT EXISTS (
 			SELECT FROM deck later WHERE later.kind = d.kind AND later.name = d.name AND later.active_from <= clock_timestamp()
 				AND (later.active_from, later.version) > (d.active_from, d.version)) AS in_force
 	FROM deck d`
+
+// Holidays gives those of the newest version of a deck, none when there is no version yet.
+func (s *Store) Holidays(ctx context.Context, kind Kind, name string) ([]Holiday, error) {
+	days := []Holiday{}
+	err := s.db.SelectContext(ctx, &days, `
+		SELECT to_char(day, 'YYYY-MM-DD') AS date, counts_as, h.name FROM deck_holiday h
+		WHERE deck_id = (SELECT id FROM deck WHERE kind = $1 AND name = $2 ORDER BY version DESC LIMIT 1) ORDER BY day`, kind, name)
+	if err != nil {
+		return nil, fmt.Errorf("holidays of %s deck %s: %w", kind, name, err)
+	}
+	return days, nil
+}
 
 // Deck reads one version with its rows, or ErrNotFound; version 0 is the one in force now.
 func (s *Store) Deck(ctx context.Context, kind Kind, name string, version int) (Deck, error) {
@@ -201,24 +249,20 @@ func (s *Store) Deck(ctx context.Context, kind Kind, name string, version int) (
 	if err != nil {
 		return Deck{}, fmt.Errorf("%s deck %s: %w", kind, name, err)
 	}
-	zone, err := time.LoadLocation(v.Zone)
+	d, err := s.deck(ctx, v)
 	if err != nil {
 		return Deck{}, fmt.Errorf("%s deck %s: %w", kind, name, err)
 	}
-	rows, err := s.rates(ctx, v)
-	if err != nil {
-		return Deck{}, fmt.Errorf("%s deck %s: %w", kind, name, err)
-	}
-	spec := Spec{Kind: v.Kind, Name: v.Name, Currency: v.Currency, Zone: zone, ActiveFrom: v.ActiveFrom.UTC(), Source: v.Source}
-	return Deck{Spec: spec, Version: v.Number, Rows: rows}, nil
+	return d, nil
 }
 
 // rates reads the rows of a version by prefix and time. Infinite times, which Go has not, come as NULL and become zero.
 func (s *Store) rates(ctx context.Context, v Version) (rows []Row, err error) {
 	found, err := s.db.QueryContext(ctx, `
 		SELECT prefix, destination, rate_per_minute, connect_fee, interval_first, interval_next, grace_seconds,
-			minimum_charge, rounding_unit, rounding_mode, NULLIF(effective_from, '-infinity'), NULLIF(effective_to, 'infinity')
-		FROM rate WHERE deck_id = $1 ORDER BY prefix COLLATE "C", effective_from`, v.ID)
+			minimum_charge, rounding_unit, rounding_mode, NULLIF(effective_from, '-infinity'), NULLIF(effective_to, 'infinity'),
+			time_window
+		FROM rate WHERE deck_id = $1 ORDER BY prefix COLLATE "C", effective_from, time_window COLLATE "C"`, v.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +271,7 @@ func (s *Store) rates(ctx context.Context, v Version) (rows []Row, err error) {
 		var r Row
 		var from, to sql.NullTime
 		if err := found.Scan(&r.Prefix, &r.Destination, &r.RatePerMinute, &r.ConnectFee, &r.IntervalFirst, &r.IntervalNext,
-			&r.GraceSeconds, &r.MinimumCharge, &r.RoundingUnit, &r.RoundingMode, &from, &to); err != nil {
+			&r.GraceSeconds, &r.MinimumCharge, &r.RoundingUnit, &r.RoundingMode, &from, &to, &r.Window); err != nil {
 			return nil, err
 		}
 		if from.Valid {
