@@ -43,6 +43,12 @@ func beancountText(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(escape(s, "")) + `"`
 }
 
+// beancountAmount always has six decimals: reports of beancount round to what most amounts of a currency have.
+func beancountAmount(a money.Amount) string {
+	s := a.String()
+	return s + strings.Repeat("0", 6-len(s[strings.IndexByte(s, '.')+1:]))
+}
+
 func (b beancount) header(accounts []exported) {
 	b.WriteString("; Books of telecommune. Names are Type:BOOK:CODE:SUB. In BOOK and SUB -D is a dash, -U an underscore, -P a\n" +
 		"; point, -S a slash, and X- stands before what begins with none of A to Z and 0 to 9.\n\n")
@@ -65,7 +71,7 @@ func (b beancount) entry(p Posted, currencies map[string]money.Currency) {
 		fmt.Fprintf(b, "  reverses: \"%s\"\n", p.Reverses)
 	}
 	for _, l := range p.Lines {
-		fmt.Fprintf(b, "  %s  %s %s\n", beancountName(l.Book, l.Account), l.Amount, currencies[l.Book])
+		fmt.Fprintf(b, "  %s  %s %s\n", beancountName(l.Book, l.Account), beancountAmount(l.Amount), currencies[l.Book])
 	}
 }
 
@@ -78,6 +84,6 @@ func (b beancount) footer(accounts []exported, last Date) {
 	b.WriteString("\n")
 	for _, a := range accounts {
 		fmt.Fprintf(b, "%s balance %s  %s ~ 0 %s\n", day.AddDate(0, 0, 1).Format(time.DateOnly),
-			beancountName(a.Book, a.Account), a.Balance, a.Currency)
+			beancountName(a.Book, a.Account), beancountAmount(a.Balance), a.Currency)
 	}
 }

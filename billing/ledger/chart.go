@@ -6,7 +6,7 @@ import "strings"
 // 6).
 type Type string
 
-// The types of accounts, named as both hledger and beancount name them.
+// The types of accounts, named as beancount names them.
 const (
 	Assets      Type = "Assets"
 	Liabilities Type = "Liabilities"

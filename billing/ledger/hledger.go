@@ -13,6 +13,11 @@ type hledger struct{ *bufio.Writer }
 // A name of ours has nothing that hledger gives a meaning: it is its own escape.
 func hledgerName(book, account string) string { return book + ":" + account }
 
+// hledger has other words for our types.
+var hledgerTypes = map[Type]string{
+	Assets: "Asset", Liabilities: "Liability", Equity: "Equity", Income: "Revenue", Expenses: "Expense",
+}
+
 func (h hledger) header(accounts []exported) {
 	h.WriteString("; Books of telecommune. Names are BOOK:CODE:SUB; in texts \\uXXXX stands for what can't be in a journal.\n\ndecimal-mark .\n")
 	for _, c := range currenciesOf(accounts) {
@@ -20,7 +25,7 @@ func (h hledger) header(accounts []exported) {
 	}
 	h.WriteString("\n")
 	for _, a := range accounts {
-		fmt.Fprintf(h, "account %s  ; type: %s", hledgerName(a.Book, a.Account), TypeOf(a.Account))
+		fmt.Fprintf(h, "account %s  ; type: %s", hledgerName(a.Book, a.Account), hledgerTypes[TypeOf(a.Account)])
 		if name := NameOf(a.Book, a.Account); name != "" {
 			h.WriteString(", name: " + escape(name, ",[:"))
 		}

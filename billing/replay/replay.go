@@ -21,6 +21,8 @@ import (
 // Options of a run.
 type Options struct {
 	Until string // id of an event: stop before it, and compare what there should be by then
+	// Inspect, when set, looks at the books before they go; names are those of the scenario by the code of the book.
+	Inspect func(ctx context.Context, tx *sqlx.Tx, names map[string]string) error
 }
 
 // Result is what a scenario came to (design.md 9.4).
@@ -116,6 +118,9 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 		return empty(), nil, fmt.Errorf("replay: %w", broken)
 	}
 	result, err := r.result(ctx)
+	if err == nil && o.Inspect != nil {
+		err = o.Inspect(ctx, tx, r.names)
+	}
 	if err != nil {
 		return empty(), nil, fmt.Errorf("replay: %w", err)
 	}
