@@ -29,7 +29,7 @@ type Caller struct {
 // PINSource is where a PIN was typed, for the limits on guessing (design.md 9.6).
 type PINSource struct {
 	Caller   string // calling number, or the address of a web client
-	Provider string // code of the provider, or "web"
+	Provider string // code of the provider, or on the web the account that is asked for, behind "web:"
 }
 
 // Origin is what is known of a call before anybody pays for it.

@@ -26,9 +26,19 @@ func TestPIN(t *testing.T) {
 	if c, err := h.ByPIN(t.Context(), pin, phoneA); err != nil || c.Account != "ana" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if c, err := h.Login(t.Context(), "ana", pin, phoneA); err != nil || c.Account != "ana" {
-		t.Errorf("%+v, %v", c, err)
+	ticket, err := h.Login(t.Context(), "ana", pin, phoneA)
+	if err != nil || ticket.Account != "ana" {
+		t.Errorf("%+v, %v", ticket, err)
 	}
+	good := func(t *testing.T, ticket billing.Ticket, want bool) {
+		t.Helper()
+		if good, err := h.Good(t.Context(), ticket); err != nil || good != want {
+			t.Errorf("ticket of %s: %v, %v, want %v", ticket.Account, good, err, want)
+		}
+	}
+	good(t, ticket, true)
+	good(t, billing.Ticket{Account: "bob", PIN: ticket.PIN}, false)
+	good(t, billing.Ticket{Account: "ana"}, false)
 	for _, account := range []string{"bob", "eve", ""} {
 		if _, err := h.Login(t.Context(), account, pin, phoneA); !errors.Is(err, billing.ErrUnknownCaller) {
 			t.Errorf("as %q: %v", account, err)
@@ -41,12 +51,17 @@ func TestPIN(t *testing.T) {
 	if c, err := h.ByPIN(t.Context(), pin, phoneA); err != nil || !c.Blocked {
 		t.Errorf("%+v, %v", c, err)
 	}
+	good(t, ticket, true)
 	if n, err := h.RevokePINs(t.Context(), "ana"); err != nil || n != 1 {
 		t.Errorf("%d revoked, %v", n, err)
 	}
 	if _, err := h.ByPIN(t.Context(), pin, phoneA); !errors.Is(err, billing.ErrUnknownCaller) {
 		t.Errorf("revoked: %v", err)
 	}
+	if _, err := h.IssuePIN(t.Context(), "ana"); err != nil { // a new PIN revives nothing
+		t.Fatal(err)
+	}
+	good(t, ticket, false)
 	keyless := billing.New(h.db, billing.Options{})
 	if _, err := keyless.IssuePIN(t.Context(), "ana"); !errors.Is(err, billing.ErrKey) {
 		t.Errorf("without key: %v", err)

@@ -33,14 +33,6 @@ func (s *Service) ByPIN(ctx context.Context, pin string, from PINSource) (Caller
 	return s.login(ctx, "", pin, from)
 }
 
-// Login is ByPIN for somebody who names the account as well: a PIN of another account is a wrong one.
-func (s *Service) Login(ctx context.Context, account, pin string, from PINSource) (Caller, error) {
-	if account == "" {
-		return Caller{}, ErrUnknownCaller
-	}
-	return s.login(ctx, account, pin, from)
-}
-
 func (s *Service) login(ctx context.Context, account, pin string, from PINSource) (Caller, error) {
 	mac, err := s.key.mac("PIN", pin)
 	if err != nil {

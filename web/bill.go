@@ -14,7 +14,10 @@ import (
 
 // bill shows the statement of a month, the current one unless another is asked for.
 func (s *site) bill(w http.ResponseWriter, r *http.Request) error {
-	code := s.sessions.GetString(r.Context(), accountKey)
+	code, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
 	if code == "" {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return nil
@@ -67,7 +70,10 @@ func (s *site) statementJSON(w http.ResponseWriter, r *http.Request) error {
 
 // download gives a statement as a file. An error of write is the connection's: there is nobody left to tell.
 func (s *site) download(w http.ResponseWriter, r *http.Request, ext, kind string, write func(statement.Statement) error) error {
-	code := s.sessions.GetString(r.Context(), accountKey)
+	code, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
 	if code == "" {
 		return errLoggedOut
 	}
@@ -86,7 +92,7 @@ func (s *site) download(w http.ResponseWriter, r *http.Request, ext, kind string
 // statement makes the statement that a request asks for, and lists the months that there are.
 func (s *site) statement(r *http.Request, account string) (statement.Statement, []statement.Period, error) {
 	now := time.Now()
-	periods, err := statement.Periods(r.Context(), s.DB, account, now)
+	periods, err := s.Periods(r.Context(), account, now)
 	if err != nil {
 		return statement.Statement{}, nil, err
 	}
@@ -99,6 +105,6 @@ func (s *site) statement(r *http.Request, account string) (statement.Statement, 
 			return statement.Statement{}, nil, fmt.Errorf("%s: %w", period, statement.ErrPeriod)
 		}
 	}
-	st, err := statement.Make(r.Context(), s.DB, account, period, now)
+	st, err := s.Statement(r.Context(), account, period, now)
 	return st, periods, err
 }

@@ -12,21 +12,25 @@ import (
 	"golang.org/x/time/rate"
 )
 
-const maxLimited = 4096 // keys that a limiter tells apart
+const maxLimited = 4096 // keys that a limiter tells apart, and as many networks
 
-// limiter lets each key try a number of times at once, and then once in a while. Its memory is limited: when all of it
-// is in use by keys that tried lately, further ones share a single allowance.
+// limiter lets each client try a number of times at once, and then once in a while. Its memory is limited: when all of
+// it is in use by clients that tried lately, further ones share an allowance with the network around them, so that
+// nobody who has many addresses can shut out everybody else.
 type limiter struct {
 	burst int
 	every time.Duration
 
-	mu   sync.Mutex
-	keys map[string]*rate.Limiter
-	rest *rate.Limiter // of the keys that have no room
+	mu       sync.Mutex
+	clients  table
+	networks table         // of the clients that had no room
+	rest     *rate.Limiter // of those whose network had none either
 }
 
+type table map[string]*rate.Limiter
+
 func newLimiter(burst int, every time.Duration) *limiter {
-	l := &limiter{burst: burst, every: every, keys: map[string]*rate.Limiter{}}
+	l := &limiter{burst: burst, every: every, clients: table{}, networks: table{}}
 	l.rest = l.allowance()
 	return l
 }
@@ -34,10 +38,10 @@ func newLimiter(burst int, every time.Duration) *limiter {
 func (l *limiter) allowance() *rate.Limiter { return rate.NewLimiter(rate.Every(l.every), l.burst) }
 
 // take counts an attempt and returns 0, or how long to wait before the next.
-func (l *limiter) take(key string, now time.Time) time.Duration {
+func (l *limiter) take(client string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.of(key, now).ReserveN(now, 1)
+	r := l.of(client, now).ReserveN(now, 1)
 	wait := r.DelayFrom(now)
 	if wait > 0 {
 		r.CancelAt(now)
@@ -45,18 +49,42 @@ func (l *limiter) take(key string, now time.Time) time.Duration {
 	return wait
 }
 
-func (l *limiter) of(key string, now time.Time) *rate.Limiter {
-	if known := l.keys[key]; known != nil {
+func (l *limiter) of(client string, now time.Time) *rate.Limiter {
+	if r := l.find(l.clients, client, now); r != nil {
+		return r
+	}
+	if r := l.find(l.networks, network(client), now); r != nil {
+		return r
+	}
+	return l.rest
+}
+
+// find gives the allowance of a key, or nil when there is no room for it.
+func (l *limiter) find(in table, key string, now time.Time) *rate.Limiter {
+	if known := in[key]; known != nil {
 		return known
 	}
-	if len(l.keys) >= maxLimited { // one that may try as often as a new one need not be remembered
-		maps.DeleteFunc(l.keys, func(_ string, r *rate.Limiter) bool { return r.TokensAt(now) >= float64(l.burst) })
+	if len(in) >= maxLimited { // one that may try as often as a new one need not be remembered
+		maps.DeleteFunc(in, func(_ string, r *rate.Limiter) bool { return r.TokensAt(now) >= float64(l.burst) })
 	}
-	if len(l.keys) >= maxLimited {
-		return l.rest
+	if len(in) >= maxLimited {
+		return nil
 	}
-	l.keys[key] = l.allowance()
-	return l.keys[key]
+	in[key] = l.allowance()
+	return in[key]
+}
+
+// network is what a client shares with its neighbours: the /48 that a site is given of IPv6 (RFC 6177), the /24 of IPv4.
+func network(client string) string {
+	addr, bits := client, 24
+	if network, _, found := strings.Cut(client, "/"); found {
+		addr, bits = network, 48
+	}
+	at, err := netip.ParseAddr(addr)
+	if err != nil {
+		return ""
+	}
+	return netip.PrefixFrom(at, bits).Masked().String()
 }
 
 // client names where a request comes from: an IPv4 address, or the /64 network of an IPv6 address, since whoever has one

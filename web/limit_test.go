@@ -33,23 +33,43 @@ func TestLimiter(t *testing.T) {
 func TestLimiterIsBounded(t *testing.T) {
 	l := newLimiter(2, time.Minute)
 	now := time.Date(2027, 6, 14, 10, 0, 0, 0, time.UTC)
-	for i := range maxLimited {
-		l.take(fmt.Sprint(i), now)
-	}
-	for i, want := range []bool{true, true, false} { // strangers share one allowance
-		if got := l.take(fmt.Sprint("stranger ", i), now) == 0; got != want {
-			t.Errorf("stranger %d may try: %v", i, got)
+	flood := func(format string) { // somebody who has very many addresses
+		for i := range maxLimited + 10 {
+			l.take(fmt.Sprintf(format, i), now)
 		}
 	}
-	l.take("0", now)
-	if l.take("0", now) == 0 {
+	flood("2001:db8:1:%x::/64")
+	for _, try := range []struct {
+		client string
+		may    bool
+	}{
+		{"2001:db8:1:ffff::/64", false}, // of the network that the flood comes from
+		{"2001:db8:2:1::/64", true},
+		{"2001:db8:2:2::/64", true},
+		{"2001:db8:2:3::/64", false}, // two were let in from that network
+		{"192.0.2.1", true},
+		{"192.0.2.2", true},
+		{"192.0.2.3", false},
+		{"198.51.100.1", true},
+	} {
+		if may := l.take(try.client, now) == 0; may != try.may {
+			t.Errorf("%s may try: %v", try.client, may)
+		}
+	}
+	known := "2001:db8:1:0::/64"
+	l.take(known, now)
+	if l.take(known, now) == 0 {
 		t.Error("a full table forgot who had tried")
 	}
-	if len(l.keys) > maxLimited {
-		t.Errorf("%d keys", len(l.keys))
+	flood("2001:db8:%x::/64") // and now networks
+	if len(l.clients) > maxLimited || len(l.networks) > maxLimited {
+		t.Errorf("%d clients, %d networks", len(l.clients), len(l.networks))
 	}
-	if later := now.Add(time.Hour); l.take("late", later) != 0 || len(l.keys) != 1 {
-		t.Errorf("after an hour %d keys are left, want the new one", len(l.keys))
+	if l.take("203.0.113.1", now) == 0 {
+		t.Error("the rest has no limit")
+	}
+	if later := now.Add(time.Hour); l.take("late", later) != 0 || len(l.clients) != 1 {
+		t.Errorf("after an hour %d clients are left, want the new one", len(l.clients))
 	}
 }
 

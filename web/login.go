@@ -16,7 +16,11 @@ var (
 )
 
 func (s *site) loginForm(w http.ResponseWriter, r *http.Request) error {
-	if s.sessions.GetString(r.Context(), accountKey) != "" {
+	account, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
+	if account != "" {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
 	}
@@ -30,8 +34,8 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return errors.Join(errForm, err)
 	}
-	now, client := time.Now(), s.client(r)
-	if wait := s.byAddress.take(client, now); wait > 0 {
+	client := s.client(r)
+	if wait := s.logIns.take(client, time.Now()); wait > 0 {
 		return tooFast{wait}
 	}
 	account := strings.TrimSpace(r.PostFormValue("account"))
@@ -39,10 +43,8 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if !codeSyntax.MatchString(account) || !pinSyntax.MatchString(pin) {
 		return billing.ErrUnknownCaller
 	}
-	if wait := s.byAccount.take(account, now); wait > 0 {
-		return tooFast{wait}
-	}
-	caller, err := s.Billing.Login(r.Context(), account, pin, billing.PINSource{Caller: client, Provider: "web"})
+	// Wrong PINs count for the client and for the account: whoever guesses at one shuts nobody else out.
+	ticket, err := s.Billing.Login(r.Context(), account, pin, billing.PINSource{Caller: client, Provider: "web:" + account})
 	if err != nil {
 		return err
 	}
@@ -50,9 +52,29 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if err := s.sessions.RenewToken(r.Context()); err != nil {
 		return err
 	}
-	s.sessions.Put(r.Context(), accountKey, caller.Account)
+	s.sessions.Put(r.Context(), accountKey, ticket.Account)
+	s.sessions.Put(r.Context(), pinKey, ticket.PIN)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
+}
+
+// visitor is the account whose bill a request may see, or none. A log-in ends when its PIN is revoked: that may have been
+// done because somebody else knew it.
+func (s *site) visitor(r *http.Request) (account string, err error) {
+	ticket := billing.Ticket{
+		Account: s.sessions.GetString(r.Context(), accountKey), PIN: s.sessions.GetBytes(r.Context(), pinKey),
+	}
+	if ticket.Account == "" {
+		return "", nil
+	}
+	good, err := s.Billing.Good(r.Context(), ticket)
+	if err != nil {
+		return "", err
+	}
+	if !good {
+		return "", s.sessions.Destroy(r.Context())
+	}
+	return ticket.Account, nil
 }
 
 func (s *site) logout(w http.ResponseWriter, r *http.Request) error {

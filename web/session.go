@@ -16,6 +16,7 @@ const (
 	maxSessions = 10_000
 
 	accountKey = "account" // whose bill the session may see
+	pinKey     = "pin"     // HMAC of the PIN that opened it
 )
 
 // errFull is an answer of the session store.

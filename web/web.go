@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing"
+	"telecommune/billing/statement"
 )
 
 const (
@@ -27,9 +27,12 @@ const (
 // Options say what the pages show and how they are reached.
 type Options struct {
 	Billing *billing.Service
-	DB      *sqlx.DB // statements are read from it
-	Log     *slog.Logger
-	Secure  bool // the pages are reached by HTTPS only: cookies are for HTTPS, browsers are told to stay there
+	// Periods lists the months that an account has bills of, newest first; Statement makes one. They are those of
+	// billing/statement, on the database.
+	Periods   func(ctx context.Context, account string, now time.Time) ([]statement.Period, error)
+	Statement func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error)
+	Log       *slog.Logger
+	Secure    bool // the pages are reached by HTTPS only: cookies are for HTTPS, browsers are told to stay there
 	// Proxies are the reverse proxies whose X-Forwarded-For is believed; from all others it means nothing.
 	Proxies []netip.Prefix
 }
@@ -37,9 +40,8 @@ type Options struct {
 // site is the pages with what they remember.
 type site struct {
 	Options
-	sessions  *scs.SessionManager
-	byAddress *limiter // log-ins by client
-	byAccount *limiter // log-ins by account
+	sessions *scs.SessionManager
+	logIns   *limiter
 }
 
 // New makes the pages.
@@ -47,11 +49,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &site{
-		Options:   o,
-		byAddress: newLimiter(10, 30*time.Second),
-		byAccount: newLimiter(30, 10*time.Second),
-	}
+	s := &site{Options: o, logIns: newLimiter(10, 30*time.Second)}
 	s.sessions = newSessions(o.Secure)
 	s.sessions.ErrorFunc = s.refuse
 

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing"
 	"telecommune/billing/statement"
@@ -43,7 +46,7 @@ func newTown(t *testing.T) town {
 	b := billing.New(db, billing.Options{
 		Key: []byte("a key of at least sixteen bytes"), Node: "node-1", Boot: uuid.New(), Spool: t.TempDir(), Log: log,
 	})
-	s := httptest.NewServer(web.New(web.Options{Billing: b, DB: db, Log: log}))
+	s := httptest.NewServer(web.New(options(b, db, log)))
 	t.Cleanup(s.Close)
 	w := town{b, s, map[string]string{}}
 	for code, number := range map[string]string{"anna": "+380441234567", "bert": "+8613812345678"} {
@@ -60,6 +63,18 @@ func newTown(t *testing.T) town {
 		w.call(t, code, number)
 	}
 	return w
+}
+
+func options(b *billing.Service, db *sqlx.DB, log *slog.Logger) web.Options {
+	return web.Options{
+		Billing: b, Log: log,
+		Periods: func(ctx context.Context, account string, now time.Time) ([]statement.Period, error) {
+			return statement.Periods(ctx, db, account, now)
+		},
+		Statement: func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error) {
+			return statement.Make(ctx, db, account, p, now)
+		},
+	}
 }
 
 func must(t *testing.T, err error) {
@@ -258,6 +273,44 @@ func TestWrongPINsAreLimited(t *testing.T) {
 	}
 }
 
+// Whoever guesses at one account from many addresses shuts out that account on the web, and nobody else.
+func TestGuessesShutOutOneAccount(t *testing.T) {
+	w := newTown(t)
+	guess := func(account string) error {
+		_, err := w.Login(t.Context(), account, "000000000000", billing.PINSource{Provider: "web:" + account})
+		return err
+	}
+	for range 99 { // the limit of billing for a provider
+		if err := guess("anna"); !errors.Is(err, billing.ErrUnknownCaller) {
+			t.Fatal(err)
+		}
+	}
+	w.login(t, browser(t), "anna", w.pins["anna"]).want(t, http.StatusTooManyRequests, "")
+	w.login(t, browser(t), "bert", w.pins["bert"]).want(t, http.StatusSeeOther, "/")
+	if _, err := w.ByPIN(t.Context(), w.pins["anna"], billing.PINSource{Caller: "+4915100", Provider: "pstn"}); err != nil {
+		t.Errorf("by telephone: %v", err)
+	}
+}
+
+func TestRevokedPINEndsTheLogIn(t *testing.T) {
+	w, anna, bert := newTown(t), browser(t), browser(t)
+	w.login(t, anna, "anna", w.pins["anna"]).want(t, http.StatusSeeOther, "/")
+	w.login(t, bert, "bert", w.pins["bert"]).want(t, http.StatusSeeOther, "/")
+	_, err := w.Block(t.Context(), "anna", true)
+	must(t, err)
+	w.get(t, anna, "/").want(t, http.StatusOK, "") // who is blocked may see the bill
+	_, err = w.RevokePINs(t.Context(), "anna")
+	must(t, err)
+	pin, err := w.IssuePIN(t.Context(), "anna")
+	must(t, err)
+	w.get(t, anna, "/statement.json").want(t, http.StatusUnauthorized, "")
+	w.get(t, anna, "/").want(t, http.StatusSeeOther, "/login")
+	w.get(t, anna, "/login").want(t, http.StatusOK, "")
+	w.get(t, bert, "/").want(t, http.StatusOK, "")
+	w.login(t, anna, "anna", pin).want(t, http.StatusSeeOther, "/")
+	w.get(t, anna, "/").want(t, http.StatusOK, "")
+}
+
 func TestLogInsAreLimited(t *testing.T) {
 	w, c := newTown(t), browser(t)
 	// Rubbish costs no query and still counts.
@@ -332,7 +385,7 @@ func TestHeaders(t *testing.T) {
 
 func TestSecure(t *testing.T) {
 	db := pgtest.New(t)
-	h := web.New(web.Options{Billing: billing.New(db, billing.Options{}), DB: db, Secure: true})
+	h := web.New(web.Options{Billing: billing.New(db, billing.Options{}), Secure: true})
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/login", nil))
 	if rec.Code != http.StatusOK || rec.Header().Get("Strict-Transport-Security") == "" {
@@ -345,7 +398,7 @@ func TestDatabaseAway(t *testing.T) {
 	w.login(t, c, "anna", w.pins["anna"]).want(t, http.StatusSeeOther, "/")
 	away := pgtest.New(t)
 	must(t, away.Close())
-	h := web.New(web.Options{Billing: billing.New(away, billing.Options{Key: make([]byte, 16)}), DB: away, Log: slog.New(slog.DiscardHandler)})
+	h := web.New(options(billing.New(away, billing.Options{Key: make([]byte, 16)}), away, slog.New(slog.DiscardHandler)))
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader("account=anna&pin=000000000000"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"telecommune/billing"
+	"telecommune/billing/statement"
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
@@ -134,7 +135,15 @@ func (a *app) Run(ctx context.Context) error {
 }
 
 func (a *app) webOptions() web.Options {
-	return web.Options{Billing: a.bank, DB: a.db.DB, Log: a.log, Proxies: a.proxies, Secure: len(a.proxies) > 0}
+	return web.Options{
+		Billing: a.bank, Log: a.log, Proxies: a.proxies, Secure: len(a.proxies) > 0,
+		Periods: func(ctx context.Context, account string, now time.Time) ([]statement.Period, error) {
+			return statement.Periods(ctx, a.db.DB, account, now)
+		},
+		Statement: func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error) {
+			return statement.Make(ctx, a.db.DB, account, p, now)
+		},
+	}
 }
 
 // Close lets go of what openApp opened. It can be called twice.
