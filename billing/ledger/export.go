@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ var Formats = []Format{HLedger, Beancount}
 
 // Export writes the books for another program: every account declared, every entry with its date, key and text, and at
 // the end the balance of each account as an assertion, so that the other program checks that it understood. book limits
-// it to one book; none is all of them. The queries must see one moment: tx is REPEATABLE READ, or nobody else posts.
+// it to one book (ErrAccount when there is none such); none is all of them. The queries must see one moment: tx is REPEATABLE READ, or nobody else posts.
 //
 // In hledger an account is BOOK:CODE:SUB. In beancount, whose names begin with a type, it is Type:BOOK:CODE:SUB in the
 // spelling of beancountName. Both can be turned back into ours.
@@ -80,6 +81,12 @@ func export(ctx context.Context, tx *sqlx.Tx, to exporter, book string) error {
 		ORDER BY l.book COLLATE "C", l.account COLLATE "C"`, book)
 	if err != nil {
 		return translate(err)
+	}
+	if book != "" && len(accounts) == 0 {
+		var known bool
+		if err := tx.GetContext(ctx, &known, `SELECT EXISTS (SELECT FROM book WHERE code = $1)`, book); err != nil || !known {
+			return cmp.Or(err, fmt.Errorf("book %.40q: %w", book, ErrAccount))
+		}
 	}
 	currencies, last := map[string]money.Currency{}, Date("")
 	for _, a := range accounts {

@@ -310,6 +310,9 @@ func TestExportChecks(t *testing.T) {
 		if err := ledger.Export(t.Context(), tx, &bytes.Buffer{}, "ledger", ""); !errors.Is(err, ledger.ErrFormat) {
 			t.Errorf("unknown format: %v", err)
 		}
+		if err := ledger.Export(t.Context(), tx, &bytes.Buffer{}, ledger.HLedger, "NONE"); !errors.Is(err, ledger.ErrAccount) {
+			t.Errorf("unknown book: %v", err)
+		}
 	})
 }
 

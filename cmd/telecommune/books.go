@@ -17,7 +17,7 @@ func booksCommand() *cobra.Command {
 		Use:   "books",
 		Short: "Look into the double-entry books.",
 	}
-	c.AddCommand(booksTrial(), booksJournal(), booksReplay())
+	c.AddCommand(booksTrial(), booksJournal(), booksReplay(), booksExport())
 	return c
 }
 
