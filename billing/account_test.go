@@ -188,7 +188,6 @@ func TestCalls(t *testing.T) {
 	}{
 		{billing.CallFilter{}, []int{3, 2, 1, 0}},
 		{billing.CallFilter{Account: "ana"}, []int{3, 2, 0}},
-		{billing.CallFilter{Account: "ana", Limit: 2}, []int{2, 0}},
 		{billing.CallFilter{From: calls[2].Started, To: calls[0].Started}, []int{2, 1}},
 		{billing.CallFilter{Account: "eve"}, nil},
 	} {

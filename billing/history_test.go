@@ -34,6 +34,7 @@ func TestHistories(t *testing.T) {
 		if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: y.account, Limit: limit}); err != nil {
 			rt.Fatal(err)
 		}
+		defer func() { y.Release() }() // of the last run
 		rt.Repeat(map[string]func(*rapid.T){
 			"top up":    y.topUp,
 			"authorise": y.authorise,
@@ -135,7 +136,11 @@ func (y *history) settle(rt *rapid.T) {
 
 // crash is the end of the program with all its calls, and its next start.
 func (y *history) crash(rt *rapid.T) {
+	y.Release()
 	y.house = onDatabase(y.t, y.db, y.spool, "node-1")
+	if err := y.Claim(y.t.Context()); err != nil {
+		rt.Fatal(err)
+	}
 	n, err := y.Resolve(y.t.Context())
 	if err != nil || n != len(y.open) {
 		rt.Fatalf("%d calls resolved, %v; %d ran", n, err, len(y.open))

@@ -51,6 +51,15 @@ func onDatabase(t *testing.T, db *sqlx.DB, spool, node string) house {
 	}), db, spool}
 }
 
+// claim makes it the only program of its node.
+func (h house) claim(t *testing.T) {
+	t.Helper()
+	if err := h.Claim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Release)
+}
+
 // account opens an account with some credit.
 func (h house) account(t *testing.T, code string, credit money.Amount) {
 	t.Helper()

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,8 @@ func TestResolve(t *testing.T) {
 	h.wantAccount(t, "ana", money.Unit, 120_000)
 
 	again := onDatabase(t, h.db, h.spool, "node-1")
+	resolve(again, 0) // another program may run as this node
+	again.claim(t)
 	resolve(again, 2)
 	resolve(again, 0)
 	h.wantAccount(t, "ana", money.Unit-10_000, 0)
@@ -172,6 +175,38 @@ func TestResolve(t *testing.T) {
 	if c, err := h.Call(t.Context(), ringing.Call); err != nil || c.Outcome != billing.Unavailable || c.Price != 0 || c.EndedAt == nil {
 		t.Errorf("%+v, %v", c, err)
 	}
+}
+
+// Of two programs that are called the same, the second does not start; and should the first lose the name, the second
+// settles no call that shows a sign of life.
+func TestNodeIsOne(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", money.Unit)
+	first, second := onDatabase(t, h.db, h.spool, "node-1"), onDatabase(t, h.db, t.TempDir(), "node-1")
+	first.claim(t)
+	err := second.Claim(t.Context())
+	if !errors.Is(err, billing.ErrNodeTaken) || !strings.Contains(err.Error(), "another serve is node node-1; give this one --node") {
+		t.Errorf("%v", err)
+	}
+	r := request("ana", 60)
+	if _, err := first.Authorise(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := second.Resolve(t.Context()); err != nil || n != 0 {
+		t.Errorf("the second settled %d calls of the first, %v", n, err)
+	}
+	first.Release()
+	second.claim(t)
+	if err := first.Alive(t.Context(), []billing.Sign{{Call: r.Call}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := second.Resolve(t.Context()); err != nil || n != 0 {
+		t.Errorf("a call that lives was settled: %d, %v", n, err)
+	}
+	if _, err := first.Resolve(t.Context()); !errors.Is(err, billing.ErrNodeTaken) {
+		t.Errorf("the first is not told: %v", err)
+	}
+	h.wantAccount(t, "ana", money.Unit, 60_000)
 }
 
 func TestResolveAfterTheLease(t *testing.T) {

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,13 +10,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
 )
 
-// spool keeps settlements in a folder while the database is away, one JSON object a line. A settlement is on disk before
-// put returns. drain moves the file aside and deletes it only when every line of it is settled; since settling is
+// spool keeps the ends of calls in a folder while the database is away, one JSON object a line. An end is on disk before
+// put returns. drain moves the file aside and deletes it only when every line of it is stored; since storing is
 // repeatable, a crash anywhere between loses nothing and charges nothing twice.
 type spool struct {
 	folder string
@@ -28,16 +28,36 @@ type spool struct {
 }
 
 const (
-	openSpool   = "settlements.jsonl" // what put appends to
-	drainSuffix = ".drain"            // what drain has moved aside
-	badSpool    = "unreadable.jsonl"  // lines that can't be settled, for a person to look at
+	openSpool   = "ended.jsonl"      // what put appends to
+	drainSuffix = ".drain"           // what drain has moved aside
+	badSpool    = "unreadable.jsonl" // lines that can't be stored, for a person to look at
 )
 
-var errNoSpool = errors.New("no folder for settlements while the database is away")
+var errNoSpool = errors.New("no folder for the ends of calls while the database is away")
 
-// put appends a settlement and returns when it is on disk.
-func (s *spool) put(st Settlement) error {
-	line, err := json.Marshal(st)
+// SpoolState counts what lies in a spool folder.
+type SpoolState struct {
+	Waiting    int // for the database
+	Unreadable int // can't be stored ever; a person has to look at it
+}
+
+// ReadSpool looks into the spool folder of Options.Spool, which may be missing. A serve may be at work on it.
+func ReadSpool(folder string) (SpoolState, error) {
+	s := spool{folder: folder}
+	waiting, err := s.lines()
+	if err != nil {
+		return SpoolState{}, err
+	}
+	bad, err := os.ReadFile(filepath.Join(folder, badSpool))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return SpoolState{}, fmt.Errorf("spool: %w", err)
+	}
+	return SpoolState{len(waiting), len(split(bad))}, nil
+}
+
+// put appends the end of a call and returns when it is on disk.
+func (s *spool) put(e ending) error {
+	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
@@ -47,7 +67,7 @@ func (s *spool) put(st Settlement) error {
 	return s.write(openSpool, append(append([]byte("\n"), line...), '\n'))
 }
 
-// write appends to a file of the folder and brings both to disk.
+// write appends to a file of the folder and brings both to disk, or leaves the file as it was.
 func (s *spool) write(name string, content []byte) error {
 	if s.folder == "" {
 		return errNoSpool
@@ -59,40 +79,114 @@ func (s *spool) write(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close(), syncFolder(s.folder))
+	if err = errors.Join(err, f.Sync()); err != nil {
+		return errors.Join(err, f.Truncate(info.Size()), f.Close())
+	}
+	return errors.Join(f.Close(), syncFolder(s.folder))
 }
 
-// drain settles everything in the spool. An error that settle calls passing ends it and keeps the file for the next
-// time; lines that can't be read or are refused for good are set aside and logged.
-func (s *spool) drain(ctx context.Context, settle func(context.Context, Settlement) error, passing func(error) bool) error {
+// drain stores everything in the spool. An error that passes ends it and keeps the file for the next time; lines that
+// can't be read or are refused for good are set aside and logged. A file that can't be read or set aside does not keep
+// the others.
+func (s *spool) drain(ctx context.Context, store func(context.Context, ending) error) error {
 	s.draining.Lock()
 	defer s.draining.Unlock()
 	if s.folder == "" {
 		return nil
 	}
+	var errs []error
 	if err := s.moveAside(); err != nil {
-		return fmt.Errorf("spool: %w", err)
+		errs = append(errs, fmt.Errorf("spool: %w", err))
 	}
-	files, err := filepath.Glob(filepath.Join(s.folder, "*"+drainSuffix))
+	files, err := s.files(drainSuffix)
 	if err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return errors.Join(append(errs, err)...)
 	}
 	for _, file := range files {
-		bad, err := s.settleFile(ctx, file, settle, passing)
+		content, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("spool: %w", err)
+			errs = append(errs, fmt.Errorf("spool: %w", err))
+			continue
+		}
+		bad, err := s.storeLines(ctx, content, store)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("spool: %w", err))
+			break // the database is away
 		}
 		if len(bad) > 0 {
-			if err := s.write(badSpool, bad); err != nil {
-				return fmt.Errorf("spool: %w", err)
-			}
+			err = s.write(badSpool, bad)
 		}
-		if err := errors.Join(os.Remove(file), syncFolder(s.folder)); err != nil {
-			return fmt.Errorf("spool: %w", err)
+		if err == nil {
+			err = errors.Join(os.Remove(file), syncFolder(s.folder))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("spool: %w", err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// calls tells whose ends wait in the spool. Lines that can't be read name no call.
+func (s *spool) calls() (map[CallID]bool, error) {
+	s.draining.Lock()
+	defer s.draining.Unlock()
+	lines, err := s.lines()
+	if err != nil {
+		return nil, err
+	}
+	calls := map[CallID]bool{}
+	for _, line := range lines {
+		if e, err := readEnding(line); err == nil {
+			calls[e.call()] = true
+		}
+	}
+	return calls, nil
+}
+
+// lines reads all that waits.
+func (s *spool) lines() (lines [][]byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, suffix := range []string{drainSuffix, openSpool} {
+		files, err := s.files(suffix)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // drained by a serve meanwhile
+			}
+			if err != nil {
+				return nil, fmt.Errorf("spool: %w", err)
+			}
+			lines = append(lines, split(content)...)
+		}
+	}
+	return lines, nil
+}
+
+// files lists the files of the folder whose names end so, oldest first.
+func (s *spool) files(suffix string) ([]string, error) {
+	if s.folder == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(s.folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			files = append(files, filepath.Join(s.folder, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 // moveAside gives the open file, if there is one, a name of its own.
@@ -110,35 +204,42 @@ func (s *spool) moveAside() error {
 	return err
 }
 
-// settleFile settles each line of a file and returns those that can't be.
-func (s *spool) settleFile(ctx context.Context, file string, settle func(context.Context, Settlement) error,
-	passing func(error) bool,
-) (bad []byte, err error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(content))
-	lines.Buffer(nil, len(content)+1)
-	for lines.Scan() {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		var st Settlement
-		err := json.Unmarshal(line, &st)
+// storeLines stores each line of a file and returns those that can't be.
+func (s *spool) storeLines(ctx context.Context, content []byte, store func(context.Context, ending) error) (bad []byte, err error) {
+	for _, line := range split(content) {
+		e, err := readEnding(line)
 		if err == nil {
-			if err = settle(ctx, st); err == nil {
-				continue
-			}
-			if passing(err) {
-				return nil, err
-			}
+			err = store(ctx, e)
 		}
-		s.log.Error("spooled settlement set aside", "file", filepath.Join(s.folder, badSpool), "line", string(line), "err", err)
-		bad = append(append(bad, line...), '\n')
+		if passing(err) {
+			return nil, err
+		}
+		if err != nil {
+			s.log.Error("spooled end of a call set aside", "file", filepath.Join(s.folder, badSpool), "line", string(line), "err", err)
+			bad = append(append(bad, line...), '\n')
+		}
 	}
-	return bad, lines.Err()
+	return bad, nil
+}
+
+func readEnding(line []byte) (e ending, err error) {
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, fmt.Errorf("%w: %w", errContent, err)
+	}
+	if (e.Settlement == nil) == (e.Closing == nil) {
+		return e, errContent
+	}
+	return e, nil
+}
+
+// split gives the lines that are not empty.
+func split(content []byte) (lines [][]byte) {
+	for line := range bytes.Lines(content) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func syncFolder(folder string) error {

@@ -34,11 +34,15 @@ type Service struct {
 	node  string
 	boot  uuid.UUID
 	key   secret
+	claim *postgres.Claim
+	guard postgres.Guard
 	spool spool
 	log   *slog.Logger
 
 	mu      sync.Mutex
+	claimed bool     // Claim was successful once
 	doubted []CallID // authorised perhaps, but the answer never came; Run releases their holds
+	kept    []ending // refused by database and spool; Run tries again
 }
 
 // New makes a service; Run does its background work.
@@ -46,7 +50,63 @@ func New(db *sqlx.DB, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{db: db, node: o.Node, boot: o.Boot, key: o.Key, spool: spool{folder: o.Spool, log: o.Log}, log: o.Log}
+	return &Service{
+		db: db, node: o.Node, boot: o.Boot, key: o.Key, claim: postgres.NewClaim(db, "node "+o.Node),
+		spool: spool{folder: o.Spool, log: o.Log}, log: o.Log,
+	}
+}
+
+// Claim makes this program the only one that runs as its node, until Release or its end. serve needs it before it takes
+// calls: Resolve takes earlier runs of a node for dead only while the name is its own. ErrNodeTaken.
+func (s *Service) Claim(ctx context.Context) error {
+	_, err := s.holdName(ctx)
+	for range 10 { // the server may be about to notice that the last run was killed
+		if !errors.Is(err, ErrNodeTaken) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		_, err = s.holdName(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claimed = true
+	return nil
+}
+
+func (s *Service) holdName(ctx context.Context) (since time.Time, err error) {
+	since, err = s.claim.Hold(ctx)
+	if errors.Is(err, postgres.ErrClaimed) {
+		err = fmt.Errorf("another serve is node %s; give this one --node: %w", s.node, ErrNodeTaken)
+	}
+	return since, err
+}
+
+// Release lets go of the node's name. The pool must still be open.
+func (s *Service) Release() { s.claim.Release() }
+
+// claimedSince tells since when no other program can have run as this node: the zero time when one may.
+func (s *Service) claimedSince(ctx context.Context) (time.Time, error) {
+	s.mu.Lock()
+	claimed := s.claimed
+	s.mu.Unlock()
+	if !claimed {
+		return time.Time{}, nil
+	}
+	return inTime(ctx, s, s.holdName)
+}
+
+// inTime does work with the database and gives up on its result after patience, or when ctx ends.
+func inTime[T any](ctx context.Context, s *Service, do func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return postgres.Await(ctx, &s.guard, do, nil)
 }
 
 // tx runs fn in a transaction and turns its errors into those of this package.
@@ -75,7 +135,6 @@ var constraints = map[string]error{
 	"contact_account_fkey":       fmt.Errorf("account: %w", ErrNotFound),
 	"contact_access_number_fkey": fmt.Errorf("access number: %w", ErrNotFound),
 	"call_account_fkey":          fmt.Errorf("account: %w", ErrNotFound),
-	"voucher_code_unique":        ErrConflict,
 }
 
 // translate gives errors of the database and the ledger the names that this package promises.

@@ -52,7 +52,7 @@ type AccountChange struct {
 type TopUp struct {
 	Account string
 	Amount  money.Amount // whole cents
-	Key     string       // makes it repeatable; none: a new one, each call pays in again
+	Key     string       // makes it repeatable; none: a new one, named by an error after which it may have been done
 	Text    string       // for the bill
 	Actor   string       // who takes the money; none: this node
 }
@@ -177,8 +177,15 @@ func (s *Service) TopUp(ctx context.Context, t TopUp) (Account, error) {
 	if t.Key == "" {
 		t.Key = uuid.NewString()
 	}
-	var a Account
-	err := s.tx(ctx, func(tx *sqlx.Tx) error {
+	a, err := once(ctx, t.Key, func() (Account, error) { return s.topUp(ctx, t) })
+	if err != nil {
+		return Account{}, fmt.Errorf("top up %.40q: %w", t.Account, err)
+	}
+	return a, nil
+}
+
+func (s *Service) topUp(ctx context.Context, t TopUp) (a Account, err error) {
+	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		before, err := account(ctx, tx, t.Account)
 		if err != nil {
 			return err
@@ -193,10 +200,20 @@ func (s *Service) TopUp(ctx context.Context, t TopUp) (Account, error) {
 		a, err = account(ctx, tx, t.Account)
 		return err
 	})
-	if err != nil {
-		return Account{}, fmt.Errorf("top up %.40q: %w", t.Account, err)
+	return a, err
+}
+
+// once does a write that has a key, and again when its answer got lost. When that is of no avail either, the error names
+// the key: doing the same without it would perhaps do it twice.
+func once[T any](ctx context.Context, key string, write func() (T, error)) (T, error) {
+	v, err := write()
+	if doubtful(err) && ctx.Err() == nil {
+		v, err = write()
 	}
-	return a, nil
+	if doubtful(err) {
+		err = fmt.Errorf("%w; it may have been done all the same, repeat with --key %s", err, key)
+	}
+	return v, err
 }
 
 // one is nil when a statement changed a row, else ErrNotFound.

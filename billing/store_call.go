@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -14,7 +13,6 @@ type CallFilter struct {
 	Account string
 	From    time.Time // with this moment
 	To      time.Time // without this moment
-	Limit   int       // the newest so many; 0: all
 }
 
 const selectCall = `
@@ -26,20 +24,14 @@ FROM call c CROSS JOIN commune house LEFT JOIN account a ON a.code = c.account L
 
 // Calls lists calls by when they began, running ones too.
 func (s *Service) Calls(ctx context.Context, f CallFilter) ([]Call, error) {
-	var limit *int
-	if f.Limit > 0 {
-		limit = &f.Limit
-	}
 	list := []Call{}
 	err := s.db.SelectContext(ctx, &list, selectCall+`
 		WHERE ($1 = '' OR c.account = $1) AND ($2::timestamptz IS NULL OR c.started_at >= $2)
 		    AND ($3::timestamptz IS NULL OR c.started_at < $3)
-		ORDER BY c.started_at DESC, c.id DESC LIMIT $4`,
-		f.Account, instant(f.From), instant(f.To), limit)
+		ORDER BY c.started_at, c.id`, f.Account, instant(f.From), instant(f.To))
 	if err != nil {
 		return nil, fmt.Errorf("calls: %w", err)
 	}
-	slices.Reverse(list)
 	return list, nil
 }
 

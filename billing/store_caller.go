@@ -24,7 +24,9 @@ FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN book k ON k.code 
 
 // ByPhone finds the account that a calling number opens, blocked ones too. ErrUnknownCaller.
 func (s *Service) ByPhone(ctx context.Context, phone e164.Number) (Caller, error) {
-	return caller(ctx, s.db, selectCaller+` JOIN phone p ON p.account = a.code WHERE p.number = $1`, phone)
+	return inTime(ctx, s, func(ctx context.Context) (Caller, error) {
+		return caller(ctx, s.db, selectCaller+` JOIN phone p ON p.account = a.code WHERE p.number = $1`, phone)
+	})
 }
 
 // ByPIN finds the account of a PIN, blocked ones too. ErrUnknownCaller; ErrTooManyPINs after too many wrong ones from
@@ -38,17 +40,19 @@ func (s *Service) login(ctx context.Context, account, pin string, from PINSource
 	if err != nil {
 		return Caller{}, err
 	}
-	var found Caller
-	var verdict error
-	err = s.tx(ctx, func(tx *sqlx.Tx) error {
-		var err error
-		found, verdict, err = tryPIN(ctx, tx, account, mac, from)
-		return err
+	return inTime(ctx, s, func(ctx context.Context) (Caller, error) {
+		var found Caller
+		var verdict error
+		err := s.tx(ctx, func(tx *sqlx.Tx) error {
+			var err error
+			found, verdict, err = tryPIN(ctx, tx, account, mac, from)
+			return err
+		})
+		if err != nil {
+			return Caller{}, fmt.Errorf("PIN: %w", err)
+		}
+		return found, verdict
 	})
-	if err != nil {
-		return Caller{}, fmt.Errorf("PIN: %w", err)
-	}
-	return found, verdict
 }
 
 // tryPIN counts, looks up and, when wrong, records. verdict is what the caller is told; a wrong PIN must be committed,
@@ -92,8 +96,10 @@ func caller(ctx context.Context, db sqlx.QueryerContext, query string, args ...a
 
 // Contact gives the number that an access number stands for on an account, or ErrNoContact.
 func (s *Service) Contact(ctx context.Context, account string, access e164.Number) (e164.Number, error) {
-	var number e164.Number
-	err := s.db.GetContext(ctx, &number, `SELECT number FROM contact WHERE account = $1 AND access_number = $2`, account, access)
+	number, err := inTime(ctx, s, func(ctx context.Context) (number e164.Number, err error) {
+		err = s.db.GetContext(ctx, &number, `SELECT number FROM contact WHERE account = $1 AND access_number = $2`, account, access)
+		return number, err
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNoContact
 	}

@@ -25,9 +25,17 @@ const (
 // Authorise opens the call and sets money aside: the price of CallLimit seconds, or all the free credit when that is
 // less. Repeating it with the same call gives the same hold, with another request ErrConflict. ErrInsufficientCredit
 // when the free credit does not buy the first second that costs, ErrBlocked, ErrNotFound. It answers within two seconds.
-// When the database fails to answer, the hold may stand all the same: then Run releases it.
+// When the database fails to answer, the hold may stand all the same: then Run releases it, as soon as the database has
+// answered after all.
 func (s *Service) Authorise(ctx context.Context, r Request) (Hold, error) {
-	hold, err := s.authorise(ctx, r)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	late := func(_ Hold, err error) {
+		if err == nil {
+			s.doubt(r.Call)
+		}
+	}
+	hold, err := postgres.Await(ctx, &s.guard, func(ctx context.Context) (Hold, error) { return s.authorise(ctx, r) }, late)
 	if err != nil {
 		return Hold{}, fmt.Errorf("authorise call %s of %s: %w", r.Call, r.Account, err)
 	}
@@ -47,8 +55,6 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 	if err != nil {
 		return Hold{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	hold, err := s.hold(ctx, r, most, least)
 	if doubtful(err) && ctx.Err() == nil {
 		hold, err = s.hold(ctx, r, most, least) // the same call id: finds what was stored
@@ -132,6 +138,14 @@ func (s *Service) notHeld(ctx context.Context, r Request) (Hold, error) {
 // as it is then. Nothing new, or a blocked account, leaves it as it was; but once a sign of life has told when the call
 // was answered, the seconds are those of the one row that prices it. ErrNotFound when the call has no hold.
 func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
+	hold, err := inTime(ctx, s, func(ctx context.Context) (Hold, error) { return s.extend(ctx, call) })
+	if err != nil {
+		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+	}
+	return hold, nil
+}
+
+func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 	var h struct {
 		Account   string
 		Amount    money.Amount
@@ -145,7 +159,7 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+		return Hold{}, err
 	}
 	quote := h.quote()
 	if h.AnsweredAt.Valid {
@@ -153,7 +167,7 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	}
 	most, err := quote.Price(h.CallLimit)
 	if err != nil {
-		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+		return Hold{}, err
 	}
 	// Locks are taken as Settle takes them: the hold, then the balance.
 	err = s.db.GetContext(ctx, &h.Amount, `
@@ -172,7 +186,7 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 		UPDATE hold SET amount = hold.amount + b.more FROM b WHERE hold.call_id = b.call_id RETURNING hold.amount`,
 		call, most)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return Hold{}, fmt.Errorf("extend call %s: %w", call, err)
+		return Hold{}, err
 	}
 	return Hold{call, h.Account, h.Amount, quote.Affordable(h.Amount, h.CallLimit)}, nil
 }
@@ -200,7 +214,7 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 		}
 	}
 	// A call row is touched only after its hold, as Settle does it.
-	_, err := s.db.ExecContext(ctx, `
+	const store = `
 		WITH sign AS MATERIALIZED (
 		    SELECT call_id, trunk, carrier, rate, answered_at, answered_ms
 		    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
@@ -213,19 +227,21 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 		UPDATE call SET trunk = s.trunk, carrier = s.carrier, carrier_rate = s.rate::jsonb,
 		    answered_at = s.answered_at::timestamptz
 		FROM alive JOIN sign s ON s.call_id = alive.call_id
-		WHERE call.id = alive.call_id AND call.answered_at IS NULL AND s.answered_at IS NOT NULL`,
-		pq.Array(calls), pq.Array(trunks), pq.Array(carriers), pq.Array(rates), pq.Array(answered), pq.Array(millis))
+		WHERE call.id = alive.call_id AND call.answered_at IS NULL AND s.answered_at IS NOT NULL`
+	_, err := postgres.Await(ctx, &s.guard, func(ctx context.Context) (sql.Result, error) {
+		return s.db.ExecContext(ctx, store,
+			pq.Array(calls), pq.Array(trunks), pq.Array(carriers), pq.Array(rates), pq.Array(answered), pq.Array(millis))
+	}, nil)
 	if err != nil {
 		return fmt.Errorf("signs of life of %d calls: %w", n, err)
 	}
 	return nil
 }
 
-// doubtful tells whether a failed statement may have been stored all the same: the server neither refused it nor was out
-// of reach.
+// doubtful tells whether a failed write may have been stored all the same: neither we nor the server refused it, and the
+// server was not out of reach.
 func doubtful(err error) bool {
-	if err == nil || errors.Is(err, ErrInsufficientCredit) || errors.Is(err, ErrBlocked) || errors.Is(err, ErrNotFound) ||
-		errors.Is(err, ErrConflict) {
+	if !passing(err) || errors.Is(err, postgres.ErrHangs) {
 		return false
 	}
 	if refused := pq.As(err); refused != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing/tariff"
+	"telecommune/internal/postgres"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 	runInterval = 5 * time.Second
 )
 
-// Run empties the spool and resolves the calls of dead programs, at once and then every few seconds, until ctx ends.
+// Run does what Resolve does, at once and then every few seconds, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(runInterval)
 	defer tick.Stop()
@@ -29,7 +30,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			s.log.Warn("calls of dead programs not resolved yet", "err", err)
+			s.log.Warn("some calls are not settled yet", "err", err)
 		case n > 0:
 			s.log.Info("calls of dead programs settled up to their last sign of life", "calls", n)
 		}
@@ -41,45 +42,57 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Resolve settles the calls of dead programs up to their last sign of life. A program is dead when this node has been
+// Resolve stores the ends of calls that the database did not take at the time, releases holds in doubt, and settles the
+// calls of dead programs up to their last sign of life. A program is dead when this node, whose name is claimed, has been
 // started anew since, or when another node's lease has run out by the database's clock; that a question failed says
-// nothing. What is in the spool goes first, it knows more. Each call is settled by itself; settled says how many were,
-// also beside an error.
+// nothing. A call whose end lies in the spool is not settled by its last sign of life: the spool knows more. Each call is
+// settled by itself; settled says how many were, also beside an error.
 func (s *Service) Resolve(ctx context.Context) (settled int, err error) {
-	if err := s.spool.drain(ctx, s.settle, passing); err != nil {
-		return 0, err
-	}
+	errs := []error{s.storeKept(ctx), s.spool.drain(ctx, s.store)}
 	s.releaseDoubted(ctx)
-	var calls []CallID
-	err = s.db.SelectContext(ctx, &calls, `SELECT h.call_id FROM hold h WHERE `+dead+` ORDER BY h.call_id`,
-		s.node, s.boot, lease.Seconds())
-	if err != nil {
-		return 0, fmt.Errorf("resolve: %w", err)
+	since, err := s.claimedSince(ctx)
+	errs = append(errs, err)
+	spooled, err := s.spool.calls()
+	if err != nil { // any call of this node may be in there
+		since, errs = time.Time{}, append(errs, err)
 	}
-	var errs []error
+	calls, err := inTime(ctx, s, func(ctx context.Context) (calls []CallID, err error) {
+		err = s.db.SelectContext(ctx, &calls, `SELECT h.call_id FROM hold h WHERE `+dead+` ORDER BY h.call_id`,
+			s.node, s.boot, lease.Seconds(), instant(since))
+		return calls, err
+	})
+	if err != nil {
+		return 0, errors.Join(append(errs, fmt.Errorf("resolve: %w", err))...)
+	}
 	for _, call := range calls {
-		done, err := s.resolve(ctx, call)
+		if spooled[call] {
+			continue
+		}
+		done, err := inTime(ctx, s, func(ctx context.Context) (bool, error) { return s.resolve(ctx, call, since) })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("resolve call %s: %w", call, err))
 		}
 		if done {
 			settled++
 		}
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, postgres.ErrHangs) {
+			break // the database hangs; the others wait for the next time
 		}
 	}
 	return settled, errors.Join(errs...)
 }
 
-// dead is the evidence that the program of a hold h is over: $1 this node, $2 this run of it, $3 the lease in seconds.
-const dead = `(h.node = $1 AND h.boot <> $2 OR h.node <> $1 AND h.alive_at < now() - make_interval(secs => $3))`
+// dead is the evidence that the program of a hold h is over: $1 this node, $2 this run of it, $3 the lease in seconds, $4
+// since when this run has the node's name to itself, NULL if it has not. A run that lost the name and lives on all the
+// same shows by the signs of its calls.
+const dead = `(h.node = $1 AND h.boot <> $2 AND h.alive_at < $4
+    OR h.node <> $1 AND h.alive_at < now() - make_interval(secs => $3))`
 
 // resolve settles one call, unless it came to life or was settled meanwhile.
-func (s *Service) resolve(ctx context.Context, call CallID) (done bool, err error) {
+func (s *Service) resolve(ctx context.Context, call CallID, since time.Time) (done bool, err error) {
 	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		done = false
-		h, err := lockHeld(ctx, tx, dead+` AND h.call_id = $4`, s.node, s.boot, lease.Seconds(), call)
+		h, err := lockHeld(ctx, tx, dead+` AND h.call_id = $5`, s.node, s.boot, lease.Seconds(), instant(since), call)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -115,9 +128,12 @@ func (s *Service) releaseDoubted(ctx context.Context) {
 	doubted := s.doubted
 	s.doubted = nil
 	s.mu.Unlock()
+	away := false
 	for _, call := range doubted {
-		err := s.settle(ctx, Settlement{Call: call, Ended: time.Now(), Outcome: Unavailable})
-		if passing(err) {
+		if !away {
+			away = passing(s.store(ctx, ending{Settlement: &Settlement{Call: call, Ended: time.Now(), Outcome: Unavailable}}))
+		}
+		if away {
 			s.doubt(call)
 		}
 	}

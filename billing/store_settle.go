@@ -18,32 +18,120 @@ import (
 	"telecommune/internal/postgres"
 )
 
-// settlePauses are the waits between attempts to settle, before the spool takes over.
-var settlePauses = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond}
+// endPauses are the waits between attempts to store the end of a call, before the spool takes over.
+var endPauses = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond}
+
+// maxKept bounds what waits in memory while neither database nor spool take it.
+const maxKept = 1 << 14
 
 // Settle closes a call that has a hold: the delivered time is charged, the hold released, the entry posted, in one
 // transaction. Repeating it changes nothing; another content is ErrConflict, an unknown call ErrNotFound. It does not
-// end with ctx and does not fail for want of a database: after a few seconds the settlement goes to the spool, which Run
-// empties.
+// end with ctx and does not fail for want of a database: after a few seconds the settlement goes to the spool, or with a
+// full disk stays in memory, and Run stores it.
 func (s *Service) Settle(ctx context.Context, st Settlement) error {
+	return s.end(ctx, ending{Settlement: &st})
+}
+
+// Close records a call that has no hold. Repeating it changes nothing; another content is ErrConflict. Should the call
+// have a hold after all, because the answer to Authorise got lost, it is released. Like Settle it can only be late.
+func (s *Service) Close(ctx context.Context, c Closing) error {
+	return s.end(ctx, ending{Closing: &c})
+}
+
+// ending is what closes a call: one of the two.
+type ending struct {
+	Settlement *Settlement `json:",omitempty"`
+	Closing    *Closing    `json:",omitempty"`
+}
+
+func (e ending) call() CallID {
+	if e.Settlement != nil {
+		return e.Settlement.Call
+	}
+	return e.Closing.Call
+}
+
+// end stores the end of a call, in the database or where it is not lost until that is back.
+func (s *Service) end(ctx context.Context, e ending) error {
 	ctx = context.WithoutCancel(ctx)
-	err := s.settle(ctx, st)
-	for _, pause := range settlePauses {
+	err := s.store(ctx, e)
+	for _, pause := range endPauses {
 		if !passing(err) {
 			break
 		}
 		time.Sleep(pause)
-		err = s.settle(ctx, st)
+		err = s.store(ctx, e)
 	}
 	if !passing(err) {
 		return err
 	}
-	if spooled := s.spool.put(st); spooled != nil {
-		s.log.Error("settlement lost: neither database nor spool took it", "settlement", fmt.Sprintf("%+v", st), "err", spooled)
-		return errors.Join(err, fmt.Errorf("spool call %s: %w", st.Call, spooled))
+	full := s.spool.put(e)
+	if full == nil {
+		s.log.Warn("end of a call spooled, the database is away", "call", e.call(), "err", err)
+		return nil
 	}
-	s.log.Warn("settlement spooled, the database is away", "call", st.Call, "err", err)
+	line, _ := json.Marshal(e) //nolint:errcheck // it is for the log; what can't be written as JSON is not passing
+	err = errors.Join(err, fmt.Errorf("spool call %s: %w", e.call(), full))
+	if !s.keep(e) {
+		s.log.Error("end of a call lost: database, spool and memory are full or away", "ending", string(line), "err", err)
+		return err
+	}
+	s.log.Error("end of a call is in memory only: neither database nor spool took it", "ending", string(line), "err", err)
 	return nil
+}
+
+// keep remembers the end of a call until Run has stored it, or is false when there is no room. Calls that money hangs on
+// have half of the room to themselves.
+func (s *Service) keep(e ending) bool {
+	room := maxKept
+	if e.Settlement == nil {
+		room /= 2
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) >= room {
+		return false
+	}
+	s.kept = append(s.kept, e)
+	return true
+}
+
+// storeKept stores what is kept in memory: in the database, or in the spool when that has room again.
+func (s *Service) storeKept(ctx context.Context) error {
+	s.mu.Lock()
+	kept := s.kept
+	s.kept = nil
+	s.mu.Unlock()
+	var away error
+	for _, e := range kept {
+		if away == nil {
+			err := s.store(ctx, e)
+			if !passing(err) {
+				if err != nil {
+					s.log.Error("end of a call refused", "call", e.call(), "err", err)
+				}
+				continue
+			}
+			away = err
+		}
+		if full := s.spool.put(e); full != nil {
+			s.mu.Lock()
+			s.kept = append(s.kept, e)
+			s.mu.Unlock()
+		}
+	}
+	return away
+}
+
+// store makes one attempt to write the end of a call into the database, bounded in time.
+func (s *Service) store(ctx context.Context, e ending) error {
+	_, err := inTime(ctx, s, func(ctx context.Context) (struct{}, error) {
+		if e.Settlement != nil {
+			return struct{}{}, s.settle(ctx, *e.Settlement)
+		}
+		return struct{}{}, s.close(ctx, *e.Closing)
+	})
+	return err
 }
 
 // passing tells whether a failed write may well succeed later: everything but a refusal for reasons in the data.
@@ -52,7 +140,7 @@ func passing(err error) bool {
 		return false
 	}
 	for _, final := range []error{
-		ErrConflict, ErrNotFound, ErrInsufficientCredit, ErrCode, money.ErrRange, tariff.ErrRow,
+		ErrConflict, ErrNotFound, ErrInsufficientCredit, ErrBlocked, ErrCode, money.ErrRange, tariff.ErrRow,
 		ledger.ErrAccount, ledger.ErrEntry, ledger.ErrUnbalanced, ledger.ErrHeld, errContent,
 	} {
 		if errors.Is(err, final) {
@@ -64,10 +152,7 @@ func passing(err error) bool {
 
 var errContent = errors.New("a settlement that can't be written down")
 
-// settle makes one attempt, bounded in time.
 func (s *Service) settle(ctx context.Context, st Settlement) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	hash, err := contentHash(st)
 	if err == nil {
 		err = s.tx(ctx, func(tx *sqlx.Tx) error { return s.settleTx(ctx, tx, st, hash) })
@@ -194,9 +279,7 @@ func closedAs(ctx context.Context, tx *sqlx.Tx, call CallID, hash []byte) error 
 	return nil
 }
 
-// Close records a call that has no hold. Repeating it changes nothing; another content is ErrConflict. Should the call
-// have a hold after all, because the answer to Authorise got lost, it is released.
-func (s *Service) Close(ctx context.Context, c Closing) error {
+func (s *Service) close(ctx context.Context, c Closing) error {
 	hash, err := contentHash(c)
 	if err == nil {
 		err = s.tx(ctx, func(tx *sqlx.Tx) error { return s.closeTx(ctx, tx, c, hash) })

@@ -65,17 +65,29 @@ func (s *Service) issueVoucher(ctx context.Context, i VoucherIssue) (Voucher, er
 	if err != nil {
 		return Voucher{}, err
 	}
-	var v Voucher
+	v, err := once(ctx, i.Key, func() (Voucher, error) { return s.storeVoucher(ctx, i, mac) })
+	v.Number = FormatVoucher(number)
+	return v, err
+}
+
+func (s *Service) storeVoucher(ctx context.Context, i VoucherIssue, mac []byte) (v Voucher, err error) {
+	key := "voucher-issue:" + i.Key
 	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		a, err := account(ctx, tx, i.Account)
 		if err != nil {
 			return err
 		}
-		if a.Blocked {
-			return ErrBlocked
+		if a.Blocked { // what was issued before that is still given
+			var issued bool
+			if err := tx.GetContext(ctx, &issued, `SELECT EXISTS (SELECT FROM entry WHERE key = $1)`, key); err != nil {
+				return err
+			}
+			if !issued {
+				return ErrBlocked
+			}
 		}
 		id, err := ledger.Post(ctx, tx, ledger.Entry{
-			Key: "voucher-issue:" + i.Key, Kind: "voucher-issue", Text: "Voucher of " + i.Account, Actor: s.actor(i.Actor),
+			Key: key, Kind: "voucher-issue", Text: "Voucher of " + i.Account, Actor: s.actor(i.Actor),
 			At: time.Now(), Lines: VoucherIssueLines(a.Enterprise, i.Account, i.Amount),
 		})
 		if err != nil {
@@ -90,7 +102,6 @@ func (s *Service) issueVoucher(ctx context.Context, i VoucherIssue) (Voucher, er
 		}
 		return tx.GetContext(ctx, &v, selectVoucher+` WHERE v.id = $1`, id)
 	})
-	v.Number = FormatVoucher(number)
 	return v, err
 }
 

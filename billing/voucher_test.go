@@ -54,6 +54,10 @@ func TestVouchers(t *testing.T) {
 		t.Fatal(err)
 	}
 	issue(1, "", billing.ErrBlocked)
+	issue(300_002, "k1", billing.ErrConflict)
+	if again := issue(300_001, "k1", nil); again.ID != first.ID || again.Number != first.Number {
+		t.Errorf("repeated after the block: %+v, want %+v", again, first)
+	}
 	list, err := h.Vouchers(t.Context(), "bob")
 	if err != nil || len(list) != 1 || list[0].ID != first.ID || *list[0].RedeemedBy != "bob" || list[0].Number != "" {
 		t.Errorf("%+v, %v", list, err)

@@ -60,10 +60,16 @@ func (c *Claim) Hold(ctx context.Context) (since time.Time, err error) {
 
 // Release lets go of the name. It does not wait for a Hold that hangs: then the name goes with the connection.
 func (c *Claim) Release() {
-	if c.mu.TryLock() {
-		defer c.mu.Unlock()
-		c.drop()
+	if !c.mu.TryLock() {
+		return
 	}
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		c.conn.ExecContext(ctx, `SELECT pg_advisory_unlock_all()`) //nolint:errcheck // it goes with the connection otherwise
+	}
+	c.drop()
 }
 
 // drop closes the connection instead of giving it back to the pool, where the lock would live on.
