@@ -21,6 +21,9 @@ const (
 	closingTime = 15 * time.Second  // for the records of a call that is over
 	ringTime    = 60 * time.Second  // of one attempt
 	setupTime   = 120 * time.Second // of all attempts of a call
+	// answerTime is how long after its price was looked up a call may be answered: what is said in between is shorter
+	// than a minute.
+	answerTime = setupTime + time.Minute
 )
 
 // call is one number to be reached: from the digits to the settlement. It leaves one row.
@@ -28,9 +31,10 @@ type call struct {
 	*accessCall
 	origin billing.Origin
 	to     e164.Number
-	rate   tariff.Row
+	quote  tariff.Quote
 
-	hold     billing.Hold // its Seconds are 0 until authorised
+	routes   *routing.Snapshot // the picture that the call is priced and routed by
+	hold     billing.Hold      // its Seconds are 0 until authorised
 	attempts []routing.Attempt
 	way      routing.Candidate // the one that answered, or was tried last
 	release  func()            // gives the trunk's channel back
@@ -50,14 +54,13 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 // price finds what the call costs the caller, and the trunks that can carry it for that.
 func (c *call) price() ([]routing.Candidate, error) {
 	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
-	routes, now := c.x.Routes(), time.Now()
-	rate, ok := routes.Decks().Retail(c.caller.Tariff, c.to, now)
-	if !ok {
+	now, known := time.Now(), false
+	c.routes = c.x.Routes()
+	if c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime)); !known {
 		return nil, errNoRate
 	}
-	c.rate = rate
 	seed := binary.BigEndian.Uint64(c.origin.Call[8:])
-	plan := routes.Plan(now, c.to, rate, c.caller.VAT, seed)
+	plan := c.routes.Plan(now, c.to, c.quote.Row, c.caller.VAT, seed)
 	if len(plan.Candidates) == 0 {
 		c.log.Warn("no way", "number", c.to, "skipped", plan.Skipped)
 		return nil, errNoWay
@@ -70,8 +73,8 @@ func (c *call) authorise(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	hold, err := c.x.Credit.Authorise(ctx, billing.Request{
-		Origin: c.origin, Account: c.caller.Account, Number: c.to, Rate: c.rate, VAT: c.caller.VAT,
-		CallLimit: c.caller.CallLimit,
+		Origin: c.origin, Account: c.caller.Account, Number: c.to, Rate: c.quote.Row, Later: c.quote.Later,
+		VAT: c.caller.VAT, CallLimit: c.caller.CallLimit,
 	})
 	if err != nil {
 		return err
@@ -83,7 +86,8 @@ func (c *call) authorise(ctx context.Context) error {
 
 // announce says what a minute costs and for how long the credit lasts. The seconds announced are the seconds held.
 func (c *call) announce(ctx context.Context) error {
-	price := c.voice.Price(c.rate.RatePerMinute, c.rate.ConnectFee, c.rate.Currency)
+	perMinute, fee := c.quote.Told()
+	price := c.voice.Price(perMinute, fee, c.quote.Currency)
 	return c.say(ctx, append(price, c.voice.TimeToTalk(c.hold.Seconds)...))
 }
 
@@ -101,7 +105,7 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 		c.way, c.release = way, release
 		far, err := c.attempt(ctx, way.Trunk)
 		if err == nil {
-			c.far = far
+			c.far, c.way = far, c.routes.Answered(way, c.to, far.AnsweredAt())
 			return far, nil
 		}
 		release()

@@ -19,7 +19,7 @@ const ExpectedSeconds = 180
 type Reason string
 
 const (
-	NoRate    Reason = "no_rate"    // its deck has no row for the number
+	NoRate    Reason = "no_rate"    // its deck has no row for the number, or is in a currency without exchange rate
 	BelowCost Reason = "below_cost" // the carrier asks more than the caller pays without VAT
 	Disabled  Reason = "disabled"   // switched off
 	Full      Reason = "full"       // all channels taken (Gate)
@@ -39,7 +39,16 @@ type Candidate struct {
 	Rank  int          // from 1
 	Trunk Trunk        // as it was when planned
 	Row   tariff.Row   // the carrier's row, which costs the call
-	Cost  money.Amount // of a call of ExpectedSeconds
+	Cost  money.Amount // of a call of ExpectedSeconds, in the commune's currency
+}
+
+// Answered gives a candidate of the snapshot with the row that costs a call answered at an instant. Where none is in
+// force then, the one that the plan was made with goes on.
+func (s *Snapshot) Answered(c Candidate, to e164.Number, at time.Time) Candidate {
+	if row, ok := s.decks.Trunk(c.Trunk.Code, to, at); ok {
+		c.Row = row
+	}
+	return c
 }
 
 // MarshalJSON writes a candidate as `route explain` shows it.
@@ -62,8 +71,8 @@ type Skip struct {
 
 // Plan chooses the trunks for a call to a number at an instant that the caller pays by retail, VAT included. They are
 // ranked by the cost of an expected call, equals by code. A trunk that costs more than the caller pays is skipped; a
-// zero retail row leaves that out, to explain a route that nobody pays for. Rows are in one currency: Import of a deck
-// sees to it. The seed, one per call, is for shares between equals; no trunk has one yet.
+// zero retail row leaves that out, to explain a route that nobody pays for. The seed, one per call, is for shares between
+// equals; no trunk has one yet.
 func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, _ uint64) Plan {
 	p := Plan{Number: to, At: at, Candidates: make([]Candidate, 0, len(s.trunks)), Skipped: []Skip{}}
 	earned, paid := income(retail, vat), retail != tariff.Row{}
