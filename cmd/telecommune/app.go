@@ -65,6 +65,9 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.bank, err = newBilling(a.db, key, c, log); err != nil {
 		return a, err
 	}
+	if err = a.bank.Claim(ctx); err != nil {
+		return a, err
+	}
 	if a.picture, err = newPicture(ctx, a.db); err != nil {
 		return a, err
 	}
@@ -155,6 +158,9 @@ func (a *app) Close() error {
 				errs = append(errs, err)
 			}
 		}
+	}
+	if a.bank != nil {
+		a.bank.Release()
 	}
 	if a.db != nil {
 		errs = append(errs, a.db.Close())
