@@ -155,6 +155,7 @@ type version struct {
 	currency money.Currency
 	rows     []Row // by prefix, then by EffectiveFrom
 	nodes    []node
+	holidays []Holiday
 	calendar calendar
 	spans    []spans // the different windows
 	window   []uint8 // of each row, its number in spans; nil when no row has one
@@ -169,7 +170,7 @@ type node struct {
 func newVersion(deck Deck) version {
 	v := version{
 		from: deck.ActiveFrom, number: deck.Version, currency: deck.Currency, rows: slices.Clone(deck.Rows),
-		nodes: make([]node, 1), calendar: newCalendar(deck.Zone, deck.Holidays),
+		nodes: make([]node, 1), holidays: deck.Holidays, calendar: newCalendar(deck.Zone, deck.Holidays),
 	}
 	slices.SortFunc(v.rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), a.EffectiveFrom.Compare(b.EffectiveFrom))
