@@ -77,18 +77,36 @@ func (s *Store) AddProvider(ctx context.Context, p Provider) error {
 	return nil
 }
 
-// SetProvider changes a provider to what p says, all but its code: ErrNotFound, ErrInvalid, ErrExists.
-func (s *Store) SetProvider(ctx context.Context, p Provider) error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("set provider %s: %w", p.Code, err)
-	}
-	r, err := s.db.ExecContext(ctx, `
-		UPDATE provider SET address = $2, username = $3, password = $4, trust_caller_id = $5
-		WHERE code = $1`, p.Code, p.address(), p.user(), p.Password, p.TrustCallerID)
+// SetProvider changes a provider by a function, under its row's lock so that two changes at once both count. The code
+// stays what it is: ErrNotFound, ErrInvalid, ErrExists.
+func (s *Store) SetProvider(ctx context.Context, code string, change func(*Provider)) (Provider, error) {
+	var p Provider
+	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, `SELECT FROM provider WHERE code = $1 FOR UPDATE`, code); err != nil {
+			return err
+		}
+		found, err := providers(ctx, tx, code)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return ErrNotFound
+		}
+		p = found[0]
+		change(&p)
+		p.Code = code
+		if err := p.check(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			UPDATE provider SET address = $2, username = $3, password = $4, trust_caller_id = $5
+			WHERE code = $1`, code, p.address(), p.user(), p.Password, p.TrustCallerID)
+		return p.broken(err)
+	})
 	if err != nil {
-		return fmt.Errorf("set provider %s: %w", p.Code, p.broken(err))
+		return Provider{}, fmt.Errorf("set provider %s: %w", code, err)
 	}
-	return found(r, "provider", p.Code)
+	return p, nil
 }
 
 // RemoveProvider removes a provider that has no access numbers: ErrNotFound, ErrInUse.
@@ -268,6 +286,8 @@ func (p Provider) check() error {
 		return errCode
 	case p.Address.IsValid() == (p.User != ""):
 		return fmt.Errorf("%w: a provider is known either by address or by user", ErrInvalid)
+	case p.Address.IsValid() && p.Password != "":
+		return fmt.Errorf("%w: a password goes with a user, and this provider is known by address", ErrInvalid)
 	case p.Address.IsValid():
 		return checkAddress(p.Address)
 	case !userSyntax.MatchString(p.User):

@@ -47,12 +47,48 @@ func TestAdmissionIsWhatWasStored(t *testing.T) {
 	}
 
 	// Whoever changes its way of being known changes it whole: no address stays beside a user.
-	pstn.Address, pstn.User, pstn.Password = netip.Prefix{}, "pstn", "eight by eight"
-	if err := s.SetProvider(ctx, pstn); err != nil {
+	changed, err := s.SetProvider(ctx, "pstn", func(p *pbx.Provider) {
+		p.Code, p.Address, p.User, p.Password = "other", netip.Prefix{}, "pstn", "eight by eight"
+	})
+	if err != nil {
 		t.Fatal(err)
+	}
+	pstn.Address, pstn.User, pstn.Password = netip.Prefix{}, "pstn", "eight by eight"
+	if changed != pstn {
+		t.Errorf("changed to %+v, want %+v", changed, pstn)
 	}
 	if got, err := s.Provider(ctx, "pstn"); err != nil || got != pstn {
 		t.Errorf("after set: %+v, %v; want %+v", got, err, pstn)
+	}
+}
+
+// A change made while another waits is not undone by it.
+func TestProviderChangesAtOnce(t *testing.T) {
+	db := pgtest.New(t)
+	s := pbx.NewStore(db)
+	ctx := t.Context()
+	if err := s.AddProvider(ctx, pbx.Provider{Code: "a", User: "a", Password: "long enough"}); err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan error, 1)
+	_, err := s.SetProvider(ctx, "a", func(p *pbx.Provider) {
+		p.TrustCallerID = true
+		go func() {
+			_, err := s.SetProvider(ctx, "a", func(p *pbx.Provider) { p.Password = "quite another" })
+			second <- err
+		}()
+		for waits := false; !waits && len(second) == 0; {
+			if err := db.Get(&waits, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	if err := errors.Join(err, <-second); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.Provider(ctx, "a"); err != nil || !p.TrustCallerID || p.Password != "quite another" {
+		t.Errorf("%+v, %v: one of two changes was lost", p, err)
 	}
 }
 
@@ -67,13 +103,14 @@ func TestStoreOfNothing(t *testing.T) {
 		t.Errorf("access numbers: %v, %v", n, err)
 	}
 	_, err := s.Provider(ctx, "nobody")
+	_, errSet := s.SetProvider(ctx, "nobody", func(*pbx.Provider) {})
 	_, errNumber := s.AccessNumber(ctx, "+4930555")
 	_, errNoProvider := s.AddAccessNumber(ctx, pbx.AccessNumber{Number: "+4930555", Provider: "nobody", Country: "DE"})
 	for what, err := range map[string]error{
 		"provider":                      err,
 		"access number":                 errNumber,
 		"access number of no provider":  errNoProvider,
-		"set":                           s.SetProvider(ctx, pbx.Provider{Code: "nobody", Address: netip.MustParsePrefix("192.0.2.1/32")}),
+		"set":                           errSet,
 		"remove provider":               s.RemoveProvider(ctx, "nobody"),
 		"remove access number":          s.RemoveAccessNumber(ctx, "+4930555"),
 		"remove a code that can't be":   s.RemoveProvider(ctx, "no body"),
@@ -102,11 +139,12 @@ func TestNamesAreTakenOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errNumber := s.AddAccessNumber(ctx, n)
+	_, errSet := s.SetProvider(ctx, "c", func(p *pbx.Provider) { p.User = "b" })
 	for what, err := range map[string]error{
 		"code":             s.AddProvider(ctx, pbx.Provider{Code: "a", User: "x", Password: "long enough"}),
 		"address":          s.AddProvider(ctx, pbx.Provider{Code: "x", Address: net}),
 		"user":             s.AddProvider(ctx, pbx.Provider{Code: "x", User: "b", Password: "long enough"}),
-		"user of a change": s.SetProvider(ctx, pbx.Provider{Code: "c", User: "b", Password: "long enough"}),
+		"user of a change": errSet,
 		"access number":    errNumber,
 	} {
 		if !errors.Is(err, pbx.ErrExists) {
@@ -139,6 +177,7 @@ func TestInvalidProvidersAndNumbers(t *testing.T) {
 		"code with a space":      {Code: "a b", Address: one},
 		"code of 33 letters":     {Code: strings.Repeat("a", 33), Address: one},
 		"neither way":            {Code: "a"},
+		"address and password":   {Code: "a", Address: one, Password: "long enough"},
 		"both ways":              {Code: "a", Address: one, User: "u", Password: "long enough"},
 		"everybody":              {Code: "a", Address: netip.MustParsePrefix("0.0.0.0/0")},
 		"host bits":              {Code: "a", Address: netip.MustParsePrefix("192.0.2.1/24")},

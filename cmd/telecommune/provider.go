@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 
@@ -43,30 +44,34 @@ type newProvider struct {
 	Password string `json:"password,omitempty"`
 }
 
-// apply brings the flags that were given into p. It returns the password when it was made up.
-func (f *providerFlags) apply(cmd *cobra.Command, p *pbx.Provider) (madeUp string, err error) {
+// change reads the password, if one is given, and gives what brings the flags that were given into a provider. When it
+// makes a password up, that is in madeUp afterwards.
+func (f *providerFlags) change(cmd *cobra.Command, madeUp *string) (func(p *pbx.Provider), error) {
 	given := cmd.Flags().Changed
-	if given("address") {
-		p.TrustCallerID = p.TrustCallerID || !p.Address.IsValid() // a change of address leaves it as it was
-		p.Address, p.User, p.Password = f.address, "", ""
+	password := ""
+	if given("password-file") {
+		var err error
+		if password, err = readSecret(cmd, f.passwordFile); err != nil {
+			return nil, err
+		}
 	}
-	if given("user") {
-		p.TrustCallerID = p.TrustCallerID && !p.Address.IsValid()
-		p.Address, p.User = netip.Prefix{}, f.user
-	}
-	if given("trust-caller-id") {
-		p.TrustCallerID = f.trust
-	}
-	switch {
-	case given("password-file") && p.User == "":
-		return "", usagef("--password-file goes with --user")
-	case given("password-file"):
-		p.Password, err = readSecret(cmd, f.passwordFile)
-	case p.User != "" && p.Password == "":
-		madeUp = pbx.NewPassword()
-		p.Password = madeUp
-	}
-	return madeUp, err
+	return func(p *pbx.Provider) {
+		if given("address") {
+			p.TrustCallerID = p.TrustCallerID || !p.Address.IsValid() // a change of address leaves it as it was
+			p.Address, p.User, p.Password = f.address, "", ""
+		}
+		if given("user") {
+			p.TrustCallerID = p.TrustCallerID && !p.Address.IsValid()
+			p.Address, p.User = netip.Prefix{}, f.user
+		}
+		if given("trust-caller-id") {
+			p.TrustCallerID = f.trust
+		}
+		if *madeUp = ""; password == "" && p.User != "" && p.Password == "" {
+			*madeUp = pbx.NewPassword()
+		}
+		p.Password = cmp.Or(password, *madeUp, p.Password)
+	}, nil
 }
 
 func providerAdd() *cobra.Command {
@@ -78,55 +83,56 @@ func providerAdd() *cobra.Command {
   telecommune provider add softphone --user anna`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return saveProvider(cmd, &f, func(ctx context.Context, _ *pbx.Store) (pbx.Provider, error) {
-				return pbx.Provider{Code: args[0]}, nil
-			}, (*pbx.Store).AddProvider)
+			var madeUp string
+			change, err := f.change(cmd, &madeUp)
+			if err != nil {
+				return err
+			}
+			p := pbx.Provider{Code: args[0]}
+			change(&p)
+			return with(cmd, func(ctx context.Context, s services) error {
+				if err := s.access.AddProvider(ctx, p); err != nil {
+					return err
+				}
+				return show(cmd, newProvider{p, madeUp})
+			})
 		},
 	}
 	f.add(c.Flags())
 	c.MarkFlagsOneRequired("address", "user")
 	c.MarkFlagsMutuallyExclusive("address", "user")
+	c.MarkFlagsMutuallyExclusive("address", "password-file")
 	return c
 }
 
 func providerSet() *cobra.Command {
 	var f providerFlags
 	c := &cobra.Command{
-		Use:     "set CODE",
-		Short:   "Change how a provider is known, its password, or whether its caller IDs are trusted.",
-		Example: "  telecommune provider set pstn --address 192.0.2.32/28",
-		Args:    takes(1),
+		Use:               "set CODE",
+		Short:             "Change how a provider is known, its password, or whether its caller IDs are trusted.",
+		Example:           "  telecommune provider set pstn --address 192.0.2.32/28",
+		Args:              takes(1),
+		ValidArgsFunction: completeFrom(providerCodes),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return saveProvider(cmd, &f, func(ctx context.Context, s *pbx.Store) (pbx.Provider, error) {
-				return s.Provider(ctx, args[0])
-			}, (*pbx.Store).SetProvider)
+			var madeUp string
+			change, err := f.change(cmd, &madeUp)
+			if err != nil {
+				return err
+			}
+			return with(cmd, func(ctx context.Context, s services) error {
+				p, err := s.access.SetProvider(ctx, args[0], change)
+				if err != nil {
+					return err
+				}
+				return show(cmd, newProvider{p, madeUp})
+			})
 		},
 	}
 	f.add(c.Flags())
 	c.MarkFlagsOneRequired("address", "user", "password-file", "trust-caller-id")
 	c.MarkFlagsMutuallyExclusive("address", "user")
+	c.MarkFlagsMutuallyExclusive("address", "password-file")
 	return c
-}
-
-// saveProvider takes a provider from somewhere, brings the flags in, stores and shows it.
-func saveProvider(cmd *cobra.Command, f *providerFlags,
-	from func(context.Context, *pbx.Store) (pbx.Provider, error),
-	save func(*pbx.Store, context.Context, pbx.Provider) error,
-) error {
-	return with(cmd, func(ctx context.Context, s services) error {
-		p, err := from(ctx, s.access)
-		if err != nil {
-			return err
-		}
-		madeUp, err := f.apply(cmd, &p)
-		if err != nil {
-			return err
-		}
-		if err := save(s.access, ctx, p); err != nil {
-			return err
-		}
-		return show(cmd, newProvider{p, madeUp})
-	})
 }
 
 func providerList() *cobra.Command {
