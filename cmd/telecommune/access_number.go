@@ -27,7 +27,7 @@ func accessNumberAdd() *cobra.Command {
 		Example: "  telecommune access-number add +49305550100 --provider pstn --country DE",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if n.Number, err = e164.Parse(args[0]); err != nil {
+			if n.Number, err = argument("NUMBER", args[0], e164.Parse); err != nil {
 				return err
 			}
 			n.Service = pbx.Service(service.value)
@@ -74,7 +74,7 @@ func accessNumberShow() *cobra.Command {
 		Example: "  telecommune access-number show +49305550100",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := e164.Parse(args[0])
+			n, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func accessNumberRemove() *cobra.Command {
 		Example: "  telecommune access-number remove +49305550100",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := e164.Parse(args[0])
+			n, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}

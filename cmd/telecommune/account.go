@@ -153,12 +153,14 @@ func accountTopUp() *cobra.Command {
 		Short: "Pay money into an account.",
 		Long: `Pay money into an account.
 
-With --key it can be repeated when the answer got lost: the same key pays in once.`,
+Give each payment a --key of your own, such as the number of its receipt. When the answer gets lost nobody knows whether
+the money was paid in; the same command with the same key can then be given again, and pays in once. Without a key each
+repetition pays in again.`,
 		Example:           "  telecommune account topup anna 10.00 --key till-2027-118",
 		Args:              takes(2),
 		ValidArgsFunction: completeFrom(accountCodes),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			amount, err := money.Parse(args[1])
+			amount, err := argument("AMOUNT", args[1], money.Parse)
 			if err != nil {
 				return err
 			}
@@ -173,7 +175,7 @@ With --key it can be repeated when the answer got lost: the same key pays in onc
 			})
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "`KEY` of this payment, which pays in once however often it is repeated")
+	c.Flags().StringVar(&key, "key", "", "`KEY` of this payment, such as a receipt's number: it pays in once however often it is repeated")
 	c.Flags().StringVar(&text, "text", "", "`TEXT` for the bill")
 	return c
 }

@@ -101,7 +101,7 @@ func callShow() *cobra.Command {
 		Example: "  telecommune call show 01987a3c-5f2e-7c1d-8a4b-0123456789ab",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseCallID(args[0])
+			id, err := argument("ID", args[0], parseCallID)
 			if err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ type attemptRow struct {
 func parseCallID(s string) (uuid.UUID, error) {
 	id, err := uuid.Parse(s)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("%.40q is not the id of a call: see `telecommune call list`", s)
+		return uuid.Nil, errors.New("not the id of a call, which `telecommune call list` shows")
 	}
 	return id, nil
 }
@@ -163,7 +163,7 @@ func callHangup() *cobra.Command {
 		Example: "  telecommune call hangup 01987a3c-5f2e-7c1d-8a4b-0123456789ab",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseCallID(args[0])
+			id, err := argument("ID", args[0], parseCallID)
 			if err != nil {
 				return err
 			}

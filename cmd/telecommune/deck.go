@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"telecommune/billing"
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 )
@@ -20,7 +22,7 @@ func deckCommand() *cobra.Command {
 		Use:   "deck",
 		Short: "Look after rate decks: what callers pay, and what carriers ask.",
 	}
-	c.AddCommand(deckImport(), deckList(), deckExport())
+	c.AddCommand(deckImport(), deckCostPlus(), deckList(), deckExport())
 	return c
 }
 
@@ -51,7 +53,7 @@ type dryRun struct {
 func deckImport() *cobra.Command {
 	var w whose
 	var from moment
-	var zone string
+	var zone, holidays string
 	var currency money.Currency
 	var dry bool
 	c := &cobra.Command{
@@ -61,9 +63,13 @@ func deckImport() *cobra.Command {
 
 The file is CSV with a header row; columns by name in any order: prefix (digits, no +) and rate_per_minute are needed;
 destination, connect_fee, interval_first, interval_next (seconds), grace_seconds, minimum_charge, rounding_unit,
-rounding_mode (up, half_up), effective_from, effective_to may be there. Callers' prices include VAT.`,
-		Example: `  telecommune deck import alpha.csv --trunk alpha --dry-run
-  telecommune deck import retail.csv --retail retail --from 2027-07-01`,
+rounding_mode (up, half_up), effective_from, effective_to, window may be there. Callers' prices include VAT.
+
+A window is days and hours in the zone, such as "mon-fri 08:00-18:00; sat": the row counts only then, and the prefix's row
+without window at all other times. Holidays are CSV as well: date, counts_as (mon to sun, or hol for a kind of day of its
+own; sun when left out) and name. A deck without --holidays keeps those of its version before.`,
+		Example: `  telecommune deck import alpha.csv --trunk alpha --currency USD --dry-run
+  telecommune deck import retail.csv --retail retail --from 2027-07-01 --holidays holidays.csv`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
@@ -80,29 +86,54 @@ rounding_mode (up, half_up), effective_from, effective_to may be there. Callers'
 					ActiveFrom: from.in(in), Source: filepath.Base(args[0]),
 				}
 				spec.Kind, spec.Name = w.deck()
-				return importDeck(cmd, s.decks, args[0], spec, dry)
+				if spec.Holidays, err = readHolidays(ctx, s.decks, spec, holidays); err != nil {
+					return err
+				}
+				deck, err := readDeck(args[0], spec)
+				if err != nil {
+					return err
+				}
+				return storeDeck(cmd, s.decks, deck, dry)
 			})
 		},
 	}
 	w.add(c, "the file has")
 	c.MarkFlagsOneRequired("trunk", "retail")
 	parsedFlag(c.Flags(), &from, "from", parseMoment, "`TIME` from which it counts, an instant or a date in its zone (default: now)")
-	c.Flags().StringVar((*string)(&currency), "currency", "", "`CURRENCY` of the prices, ISO 4217 (default: the commune's)")
-	c.Flags().StringVar(&zone, "zone", "", "time `ZONE` of dates in the file, such as Europe/Berlin (default: the commune's)")
+	parsedFlag(c.Flags(), &currency, "currency", billing.ParseCurrency, "`CURRENCY` of the prices, ISO 4217 (default: the commune's)")
+	c.Flags().StringVar(&zone, "zone", "", "time `ZONE` of dates and windows in the file, such as Europe/Berlin (default: the commune's)")
+	c.Flags().StringVar(&holidays, "holidays", "", "`FILE` with the days that count as others (default: those of the version before)")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only show what would be imported")
 	return c
 }
 
-func importDeck(cmd *cobra.Command, s *tariff.Store, file string, spec tariff.Spec, dry bool) (err error) {
+func readDeck(file string, spec tariff.Spec) (tariff.Deck, error) {
+	return read(file, func(r io.Reader) (tariff.Deck, error) { return tariff.ParseDeck(r, spec) })
+}
+
+// readHolidays reads a list of holidays, or takes over that of the version before.
+func readHolidays(ctx context.Context, s *tariff.Store, spec tariff.Spec, file string) ([]tariff.Holiday, error) {
+	if file == "" {
+		return s.Holidays(ctx, spec.Kind, spec.Name)
+	}
+	return read(file, tariff.ParseHolidays)
+}
+
+// read opens a file and parses it.
+func read[T any](file string, parse func(io.Reader) (T, error)) (v T, err error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return err
+		return v, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	deck, err := tariff.ParseDeck(f, spec)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if v, err = parse(f); err != nil {
+		return v, fmt.Errorf("%s: %w", file, err)
 	}
+	return v, nil
+}
+
+// storeDeck stores a deck, or only shows it.
+func storeDeck(cmd *cobra.Command, s *tariff.Store, deck tariff.Deck, dry bool) error {
 	if !dry {
 		v, err := s.Import(cmd.Context(), deck)
 		if err != nil {
@@ -129,6 +160,7 @@ func importDeck(cmd *cobra.Command, s *tariff.Store, file string, spec tariff.Sp
 // rateColumns are what the table of rates has room for.
 var rateColumns = []string{
 	"prefix", "destination", "rate_per_minute", "connect_fee", "interval_first", "interval_next", "effective_from", "effective_to",
+	"window",
 }
 
 func deckList() *cobra.Command {
@@ -162,6 +194,7 @@ func deckList() *cobra.Command {
 func deckExport() *cobra.Command {
 	var w whose
 	var version int
+	var holidays bool
 	c := &cobra.Command{
 		Use:     "export",
 		Short:   "Write a rate deck as CSV that import reads, or with -o json or table.",
@@ -174,7 +207,14 @@ func deckExport() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if f := cmd.Flag("output"); !f.Changed || f.Value.String() == formatCSV {
+				f := cmd.Flag("output")
+				asCSV := !f.Changed || f.Value.String() == formatCSV
+				switch {
+				case holidays && asCSV:
+					return tariff.WriteHolidays(cmd.OutOrStdout(), deck.Holidays)
+				case holidays:
+					return list(cmd, deck.Holidays)
+				case asCSV:
 					return deck.WriteCSV(cmd.OutOrStdout())
 				}
 				return list(cmd, deck.Rows, rateColumns...)
@@ -184,6 +224,7 @@ func deckExport() *cobra.Command {
 	w.add(c, "are written")
 	c.MarkFlagsOneRequired("trunk", "retail")
 	c.Flags().IntVar(&version, "version", 0, "`N`, version of the deck; 0: the one in force")
+	c.Flags().BoolVar(&holidays, "holidays", false, "write its holidays instead of its rates")
 	return c
 }
 

@@ -48,7 +48,8 @@ var hints = []struct {
 	{routing.ErrNotFound, "`telecommune trunk list` shows what there is"},
 	{tariff.ErrUnknownTrunk, "add it first with `telecommune trunk add CODE --address HOST:PORT`"},
 	{tariff.ErrNotFound, "`telecommune deck list` shows what there is"},
-	{tariff.ErrCurrency, "convert its prices, or give the right --currency"},
+	{tariff.ErrCurrency, "convert its prices, or make them with `telecommune deck cost-plus`"},
+	{tariff.ErrNoExchangeRate, "set one with `telecommune exchange-rate set CURRENCY RATE`"},
 
 	{pbx.ErrExists, "the list command shows what there is"},
 	{pbx.ErrNotFound, "the list command shows what there is"},

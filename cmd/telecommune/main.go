@@ -86,7 +86,7 @@ decimals such as 12.50; instants are RFC 3339.`,
 	root.AddCommand(
 		demoCommand(), serveCommand(),
 		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
-		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), rateCommand(), routeCommand(),
+		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), exchangeRateCommand(), rateCommand(), routeCommand(),
 		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),
 		callCommand(), statementCommand(), booksCommand(), enterpriseCommand(), communeCommand(),
 		versionCommand(),

@@ -26,7 +26,7 @@ func phoneAdd() *cobra.Command {
 		Example: "  telecommune phone add +4915112345678 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := e164.Parse(args[0])
+			number, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func phoneRemove() *cobra.Command {
 		Example: "  telecommune phone remove +4915112345678",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := e164.Parse(args[0])
+			number, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}

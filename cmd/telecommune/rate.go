@@ -54,7 +54,7 @@ The price includes VAT. Without --account it is that of the deck retail, which a
 		Example: "  telecommune rate explain +380441234567 --seconds 125 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := e164.Parse(args[0])
+			number, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}

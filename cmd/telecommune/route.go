@@ -63,7 +63,7 @@ a running serve knows; without it their capacity is unknown.`, routing.ExpectedS
 		Example: "  telecommune route explain +380441234567 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := e164.Parse(args[0])
+			number, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
 				return err
 			}

@@ -62,6 +62,16 @@ func parsedFlag[T comparable](flags *pflag.FlagSet, to *T, name string, parse fu
 	flags.Var(parsed[T]{to, parse}, name, usage)
 }
 
+// argument reads the argument that the help names so by a parser of the domain. A bad one is wrong usage, as it is of a
+// flag.
+func argument[T any](name, s string, parse func(string) (T, error)) (T, error) {
+	v, err := parse(s)
+	if err != nil {
+		return v, usagef("invalid argument %.80q for %s: %w", s, name, err)
+	}
+	return v, nil
+}
+
 // moment is an instant as it is typed: RFC 3339, or a date, which means its midnight in a zone that is known later.
 type moment string
 

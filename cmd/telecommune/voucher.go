@@ -21,12 +21,16 @@ func voucherCommand() *cobra.Command {
 func voucherIssue() *cobra.Command {
 	var account, key string
 	c := &cobra.Command{
-		Use:     "issue AMOUNT",
-		Short:   "Take an amount out of an account and print a voucher for it, whose code is shown this once.",
-		Example: "  telecommune voucher issue 5.00 --account anna",
+		Use:   "issue AMOUNT",
+		Short: "Take an amount out of an account and print a voucher for it, whose code is shown this once.",
+		Long: `Take an amount out of an account and print a voucher for it, whose code is shown this once.
+
+Give each voucher a --key of your own. When the answer gets lost, the money is gone and the code is not known; the same
+command with the same key then shows the same voucher again. Without a key each repetition is another voucher.`,
+		Example: "  telecommune voucher issue 5.00 --account anna --key counter-2027-118",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			amount, err := money.Parse(args[0])
+			amount, err := argument("AMOUNT", args[0], money.Parse)
 			if err != nil {
 				return err
 			}
