@@ -114,7 +114,7 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 		}
 		reason = farReason(err)
 		failure := failureOf(err, notFound)
-		if failure.Verdict().Action == routing.Stop {
+		if failure.Verdict() == routing.Stop {
 			break
 		}
 		notFound = notFound || failure.NotFound()
@@ -180,7 +180,7 @@ func (c *call) close(ctx context.Context, reason error) {
 		c.log.Error("record call", "call", c.origin.Call, "error", err)
 	}
 	c.log.Info("call ended", "call", c.origin.Call, "account", c.caller.Account, "number", c.to, "trunk", s.Trunk,
-		"outcome", s.Outcome, "answered", s.Answered, "reason", reason)
+		"outcome", s.Outcome, "answered", s.Answered, "reason", c.why(reason))
 }
 
 // settlement is what has become of the call. Time is delivered from the far side's answer to the first hang-up, by the

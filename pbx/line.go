@@ -1,6 +1,7 @@
 package pbx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,23 @@ func (a *accessCall) reason(ctx context.Context, err error) error {
 		return cause
 	}
 	return ErrEnded
+}
+
+// gone says how the caller's leg can end, but by us.
+var gone = map[Ender]error{
+	ByPeer:      errors.New("the caller hung up"),
+	ByPaidTime:  errors.New("the time for the call was over"),
+	ByLostMedia: errors.New("nothing came from the caller any more"),
+	ByFailure:   errors.New("the caller's leg failed"),
+}
+
+// why is a reason as the log tells it: that the leg is over, or its context, says less than what ended it.
+func (a *accessCall) why(reason error) error {
+	if !errors.Is(reason, ErrEnded) && !errors.Is(reason, context.Canceled) {
+		return reason
+	}
+	end, _ := endOf(a.leg)
+	return cmp.Or(gone[end.By], ErrEnded)
 }
 
 // rescue makes an error of what recover returned, and leaves err as it is when that is nothing.

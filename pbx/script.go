@@ -183,13 +183,13 @@ func (a *accessCall) echo(ctx context.Context) error {
 
 // leave says goodbye, hangs up, and records an access call in which no call was made.
 func (a *accessCall) leave(ctx context.Context, err error) {
-	why := verdictOn(err)
+	outcome, reason := verdictOn(err), a.why(err)
 	if a.calls == 0 {
 		defer func() { a.newCall("", a.started).close(ctx, err) }()
 	}
 	if !a.leg.AnsweredAt().IsZero() && !a.over(ctx) {
-		_ = a.say(ctx, a.voice.Say(slices.Concat(why.say, say(prompt.Goodbye))...)) // whoever does not wait for it has left too
+		_ = a.say(ctx, a.voice.Say(slices.Concat(outcome.say, say(prompt.Goodbye))...)) // whoever does not wait for it has left too
 	}
-	a.leg.Hangup(why.cause)
-	a.log.Info("access call ended", "account", a.caller.Account, "calls", a.calls, "reason", err)
+	a.leg.Hangup(outcome.cause)
+	a.log.Info("access call ended", "account", a.caller.Account, "calls", a.calls, "reason", reason)
 }

@@ -1,7 +1,9 @@
 package pbx_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +43,24 @@ func TestKnownPhoneMakesACall(t *testing.T) {
 		want := routing.Attempt{Trunk: "cheap", Started: x.bank.attempts[0].Started, PDD: 2 * time.Second, SIP: 200, Outcome: "answered"}
 		if !slices.Equal(x.bank.attempts, []routing.Attempt{want}) {
 			t.Errorf("attempts %+v", x.bank.attempts)
+		}
+	})
+}
+
+// The log says who ended a call, and not that some context is over.
+func TestLogSaysWhoHungUp(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		var log bytes.Buffer
+		x.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		x.parties["cheap"] = party{talks: time.Minute}
+		p := x.call(gateway, anna)
+		p.hears(prompt.Welcome, prompt.AskNumber)
+		p.types(kyiv + "#")
+		time.Sleep(30 * time.Second)
+		p.hangsUp()
+		p.waits()
+		if n := strings.Count(log.String(), `reason="the caller hung up"`); n != 2 {
+			t.Errorf("%d reasons, want those of the call and of the access call:\n%s", n, log.String())
 		}
 	})
 }

@@ -2,7 +2,6 @@ package routing
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -28,10 +27,10 @@ const (
 
 // Plan is the ways to reach a number, cheapest first, and the trunks that are no way with the reason.
 type Plan struct {
-	Number     e164.Number `json:"number"`
-	At         time.Time   `json:"at"`
-	Candidates []Candidate `json:"candidates"`
-	Skipped    []Skip      `json:"skipped"`
+	Number     e164.Number
+	At         time.Time
+	Candidates []Candidate
+	Skipped    []Skip
 }
 
 // Candidate is a trunk that may carry the call.
@@ -49,18 +48,6 @@ func (s *Snapshot) Answered(c Candidate, to e164.Number, at time.Time) Candidate
 		c.Row = row
 	}
 	return c
-}
-
-// MarshalJSON writes a candidate as `route explain` shows it.
-func (c Candidate) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Rank   int          `json:"rank"`
-		Trunk  string       `json:"trunk"`
-		Prefix string       `json:"prefix"`
-		Rate   money.Amount `json:"rate_per_minute"`
-		Cost   money.Amount `json:"cost"`
-		Deck   string       `json:"deck"`
-	}{c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Cost, c.Row.Deck})
 }
 
 // Skip is a trunk that is not a candidate.

@@ -1,9 +1,7 @@
 package routing_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
@@ -235,29 +233,6 @@ func TestPlanWithout(t *testing.T) {
 	}
 	if brief(p) != before {
 		t.Errorf("the plan itself changed: %s", brief(p))
-	}
-}
-
-// TestPlanJSON holds the contract of `route explain`.
-func TestPlanJSON(t *testing.T) {
-	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 8_000))})
-	p := routing.NewSnapshot(on("T1", "T2"), decks).Plan(noon, kyiv, paid(19_000), vat, 1)
-	got, err := json.Marshal(p)
-	want := `{"number":"+380441234567","at":"2027-06-01T12:00:00Z",` +
-		`"candidates":[{"rank":1,"trunk":"T1","prefix":"380","rate_per_minute":"0.008","cost":"0.024","deck":"T1@1"}],` +
-		`"skipped":[{"trunk":"T2","reason":"no_rate"}]}`
-	if err != nil || string(got) != want {
-		t.Errorf("%v\n got %s\nwant %s", err, got, want)
-	}
-	empty := routing.NewSnapshot(nil, decks).Plan(noon, kyiv, paid(19_000), vat, 1)
-	for _, p := range []routing.Plan{empty, empty.Without(routing.NewGate().Full)} {
-		var lists map[string]any
-		if got, err = json.Marshal(p); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(got, &lists); err != nil || !reflect.DeepEqual(lists["candidates"], []any{}) || !reflect.DeepEqual(lists["skipped"], []any{}) {
-			t.Errorf("empty lists are not null: %s", got)
-		}
 	}
 }
 
