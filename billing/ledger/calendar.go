@@ -19,7 +19,10 @@ type calendar struct {
 // then and never an error.
 var guess atomic.Pointer[calendar]
 
-func init() { guess.Store(&calendar{Zone: "UTC", OpenFrom: "0001-01-01", location: time.UTC}) }
+func init() { guess.Store(&calendar{Zone: "UTC", OpenFrom: always, location: time.UTC}) }
+
+// always is the first open day as long as no month was closed.
+const always = Date("0001-01-01")
 
 // found keeps a calendar that was read as the next guess.
 func (c *calendar) found() error {

@@ -20,6 +20,20 @@ var (
 	ErrExists = errors.New("the account keeps a balance already")
 	// ErrPeriodClosed is returned by Post and Reverse for an entry of a closed period.
 	ErrPeriodClosed = errors.New("period_closed")
+	// ErrPeriodOpen is returned by Close for a period that is not the next.
+	ErrPeriodOpen = errors.New("period_open")
+	// ErrPeriodRuns is returned by Close for a month that is not over.
+	ErrPeriodRuns = errors.New("the month is not over")
+	// ErrPeriod is returned by ParsePeriod.
+	ErrPeriod = errors.New("not a month: want year and month, such as 2027-06")
+	// ErrSeal is returned by ParseSeal.
+	ErrSeal = errors.New("not a seal: want the 64 hexadecimal digits that a closed period shows")
+	// ErrNoEntry is returned by Reverse for an id that no entry has.
+	ErrNoEntry = errors.New("no such entry")
+	// ErrReversed is returned by Reverse for an entry that was reversed for another reason.
+	ErrReversed = errors.New("the entry was reversed before")
+	// ErrReason is returned by Reverse when no reason is given.
+	ErrReason = errors.New("a reversal needs a reason")
 	// ErrDate is returned by ParseDate.
 	ErrDate = errors.New("not a date: want a day such as 2027-06-30")
 	// ErrFormat is returned by Export for a format that it does not know.
