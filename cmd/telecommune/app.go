@@ -68,7 +68,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err = a.bank.Claim(ctx); err != nil {
 		return a, err
 	}
-	if a.picture, err = newPicture(ctx, a.db); err != nil {
+	if a.picture, err = newPicture(ctx, a.db, log); err != nil {
 		return a, err
 	}
 	prompts, err := prompt.Open(c.Prompts...)
@@ -116,7 +116,7 @@ func (a *app) Run(ctx context.Context) error {
 	ground, base := errgroup.WithContext(base)
 	ground.Go(func() error { return a.db.Run(base) })
 	ground.Go(func() error { return a.bank.Run(base) })
-	ground.Go(func() error { return a.picture.follow(base, a.log) })
+	ground.Go(func() error { return a.picture.follow(base) })
 
 	calls, callsCtx := errgroup.WithContext(ctx)
 	calls.Go(func() error { return a.exchange.Run(callsCtx) })
@@ -204,15 +204,16 @@ type picture struct {
 	routes    atomic.Pointer[routing.Snapshot]
 	admission atomic.Pointer[pbx.Admission]
 	revision  int64
+	log       *slog.Logger
 }
 
-func newPicture(ctx context.Context, db *postgres.DB) (*picture, error) {
-	p := &picture{db: db, routing: routing.NewStore(db.DB), revision: -1}
+func newPicture(ctx context.Context, db *postgres.DB, log *slog.Logger) (*picture, error) {
+	p := &picture{db: db, routing: routing.NewStore(db.DB), revision: -1, log: log}
 	return p, p.refresh(ctx)
 }
 
 // follow keeps the picture fresh until ctx ends. While the database is away the last one holds.
-func (p *picture) follow(ctx context.Context, log *slog.Logger) error {
+func (p *picture) follow(ctx context.Context) error {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for {
@@ -222,7 +223,7 @@ func (p *picture) follow(ctx context.Context, log *slog.Logger) error {
 		case <-tick.C:
 		}
 		if err := p.refresh(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("changes of trunks, decks, providers and access numbers are not seen", "err", err)
+			p.log.Warn("changes of trunks, decks, providers and access numbers are not seen", "err", err)
 		}
 	}
 }
@@ -242,6 +243,9 @@ func (p *picture) refresh(ctx context.Context) error {
 	admission, err := pbx.LoadAdmission(ctx, p.db.DB)
 	if err != nil {
 		return err
+	}
+	for _, trunk := range routes.Decks().Unpriced(time.Now()) {
+		p.log.Warn("no exchange rate for the deck of a trunk: it carries no calls; see `telecommune doctor`", "trunk", trunk)
 	}
 	p.routes.Store(routes)
 	p.admission.Store(admission)

@@ -19,6 +19,9 @@ func TestBadInput(t *testing.T) {
 	deck := file(t, "bad.csv", "prefix,rate_per_minute\n998,0.05\n99871,0.0512345\n99890,-1\n998,0.07\n9989012345678901,1\n7,1e3\n")
 	column := file(t, "column.csv", "prefix,rate_per_minute,colour\n998,0.05,red\n")
 	grace := file(t, "grace.csv", "prefix,rate_per_minute,grace_seconds\n998,0.05,3\n")
+	windows := file(t, "windows.csv",
+		"prefix,rate_per_minute,window\n998,0.05,fri-sun\n998,0.06,sat 09:00-18:00\n999,1,sat 25:00-26:00\n")
+	holidays := file(t, "holidays.csv", "date,counts_as\n2027-02-29,sun\n2027-12-25,xmas\n")
 	rates := file(t, "good.csv", "prefix,rate_per_minute\n998,0.05\n")
 	secret := file(t, "short", "seven77\n")
 	for _, tt := range []struct {
@@ -69,7 +72,13 @@ func TestBadInput(t *testing.T) {
 		{"deck import --trunk b-alpha " + column, "line 1 colour"},
 		{"deck import --trunk b-alpha " + grace, "line 2 grace_seconds"},
 		{"deck import --trunk b-nobody " + rates, "b-nobody no such trunk trunk add"},
-		{"deck import --trunk b-alpha --currency USD " + rates, "USD EUR"},
+		{"deck import --retail b-retail --currency USD " + rates, "USD EUR cost-plus"},
+		{"deck import --trunk b-alpha " + windows, "line 3 line 2 sat 09:00 line 4 window"},
+		{"deck import --trunk b-alpha --holidays " + holidays + " " + rates, "line 2 line 3 counts_as"},
+		{"deck import --trunk b-alpha --holidays /nonexistent.csv " + rates, "/nonexistent.csv"},
+		{"deck cost-plus --retail b-retail --trunks b-nobody", "b-nobody no such deck list"},
+		{"deck cost-plus --retail b-retail --trunks b-alpha,b-nobody --from 2027-01-01", "b-alpha no such deck"},
+		{"exchange-rate set EUR 1", "EUR own currency"},
 		{"deck import --trunk b-alpha --zone Mars/Olympus " + rates, "Mars/Olympus"},
 		{"deck import --trunk b-alpha /nonexistent.csv", "/nonexistent.csv"},
 		{"deck export --trunk b-alpha", "no such deck"},

@@ -19,7 +19,7 @@ import (
 func TestContract(t *testing.T) {
 	deck := file(t, "deck.csv", "prefix,destination,rate_per_minute\n998,Uzbekistan,0.12\n")
 	cost := file(t, "cost.csv", "prefix,rate_per_minute\n998,0.05\n")
-	version := "kind name version currency zone active_from source imported_at rows in_force"
+	version := "kind name version currency zone active_from source imported_at rows holidays in_force"
 	row := "prefix destination rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge " +
 		"rounding_unit rounding_mode"
 	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
@@ -58,9 +58,11 @@ func TestContract(t *testing.T) {
 			"id code amount currency enterprise issued_by issued_at redeemed_by redeemed_at",
 		},
 		{"route explain +998711234567 --account c-anna", "number at candidates skipped"},
-		{"rate explain +998711234567 --seconds 125 --account c-anna", "number prefix destination deck currency " +
-			"rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
-			"billed_seconds price vat"},
+		{"rate explain +998711234567 --seconds 125 --account c-anna", "number at prefix destination deck " +
+			"effective_from effective_to window currency rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
+			"exchange_rate billed_seconds price vat"},
+		{"exchange-rate set USD 1.0856 --from 2027-01-01", "currency from rate"},
+		{"deck cost-plus --retail c-plus --trunks c-alpha --percent 25 --dry-run", version + " dry_run rates"},
 		{"commune show", "currency zone"},
 		{"enterprise show CALL", "code name vat_percent currency"},
 		{"statement c-anna", "account name enterprise period zone currency as_of opening_balance bookings calls attempts " +
@@ -88,6 +90,7 @@ func TestContract(t *testing.T) {
 		{"trunk list", trunk},
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
+		{"exchange-rate list", "currency from rate"},
 		{"account list", account},
 		{"phone list --account c-anna", "number account"},
 		{"contact list --account c-anna", "account access_number number label"},
@@ -109,7 +112,7 @@ func TestContract(t *testing.T) {
 
 	route := object(t, "route", "explain", "+998711234567", "--account", "c-anna")
 	checkFields(t, "candidate", route["candidates"].([]any)[0].(map[string]any),
-		"rank trunk prefix rate_per_minute cost deck capacity")
+		"rank trunk prefix rate_per_minute currency exchange_rate cost deck capacity")
 	ok(t, "trunk", "disable", "c-alpha")
 	route = object(t, "route", "explain", "+998711234567", "--account", "c-anna")
 	if candidates := route["candidates"].([]any); len(candidates) != 0 {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -168,7 +169,7 @@ func checkDatabase(ctx context.Context, c Config) []finding {
 	if err != nil {
 		return []finding{{"database", fail, oneLine(err.Error()), "telecommune migrate, or what it says"}}
 	}
-	findings := []finding{{"database", good, "reachable, its schema is up to date", ""}, checkSetUp(ctx, db)}
+	findings := []finding{{"database", good, "reachable, its schema is up to date", ""}, checkSetUp(ctx, db), checkExchange(ctx, db)}
 	if err := db.Close(); err != nil {
 		findings = append(findings, finding{"database", warn, oneLine("closing it: " + err.Error()), "telecommune doctor"})
 	}
@@ -218,6 +219,20 @@ func checkSetUp(ctx context.Context, db *postgres.DB) finding {
 		f.Fix = "telecommune deck import FILE --trunk " + unpriced[0]
 	default:
 		f.Status, f.Detail = good, "providers, access numbers, trunks and prices are there"
+	}
+	return f
+}
+
+// checkExchange finds trunks that carry no calls because nobody knows what their prices are worth.
+func checkExchange(ctx context.Context, db *postgres.DB) finding {
+	f := finding{"exchange rates", good, "there for each trunk's deck that needs one", ""}
+	decks, err := tariff.NewStore(db.DB).Load(ctx)
+	if err != nil {
+		return finding{f.Check, fail, oneLine(err.Error()), "telecommune migrate"}
+	}
+	if trunks := decks.Unpriced(time.Now()); len(trunks) > 0 {
+		f.Status, f.Detail = fail, "none for the deck of trunk "+strings.Join(trunks, ", ")+": no calls go there"
+		f.Fix = "telecommune exchange-rate set CURRENCY RATE"
 	}
 	return f
 }

@@ -5,15 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"telecommune/billing"
 	"telecommune/billing/tariff"
 )
-
-// enterpriseInfo is an enterprise with its tax written as people write it.
-type enterpriseInfo struct {
-	billing.Enterprise
-	VAT string `json:"vat_percent"`
-}
 
 func enterpriseCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -36,7 +29,7 @@ func enterpriseShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return show(cmd, enterpriseInfo{e, e.VAT.String()})
+				return show(cmd, e)
 			})
 		},
 	}
@@ -55,7 +48,7 @@ func enterpriseSet() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return show(cmd, enterpriseInfo{e, e.VAT.String()})
+				return show(cmd, e)
 			})
 		},
 	}

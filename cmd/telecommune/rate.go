@@ -12,24 +12,29 @@ import (
 	"telecommune/internal/money"
 )
 
-// rateInfo is what `rate explain` shows: the row that prices a call, and the price of one.
+// rateInfo is what `rate explain` shows: the row that prices a call answered at an instant, and the price of one.
 type rateInfo struct {
-	Number        e164.Number    `json:"number"`
-	Prefix        string         `json:"prefix"`
-	Destination   string         `json:"destination"`
-	Deck          string         `json:"deck"`
-	Currency      money.Currency `json:"currency"`
-	RatePerMinute money.Amount   `json:"rate_per_minute"`
-	ConnectFee    money.Amount   `json:"connect_fee"`
-	IntervalFirst int            `json:"interval_first"`
-	IntervalNext  int            `json:"interval_next"`
-	GraceSeconds  int            `json:"grace_seconds"`
-	MinimumCharge money.Amount   `json:"minimum_charge"`
-	RoundingUnit  money.Amount   `json:"rounding_unit"`
-	RoundingMode  money.Mode     `json:"rounding_mode"`
-	BilledSeconds int            `json:"billed_seconds"`
-	Price         money.Amount   `json:"price"`
-	VAT           money.Amount   `json:"vat"`
+	Number        e164.Number         `json:"number"`
+	At            time.Time           `json:"at"`
+	Prefix        string              `json:"prefix"`
+	Destination   string              `json:"destination"`
+	Deck          string              `json:"deck"`
+	EffectiveFrom *time.Time          `json:"effective_from"`
+	EffectiveTo   *time.Time          `json:"effective_to"`
+	Window        tariff.Window       `json:"window"`
+	Currency      money.Currency      `json:"currency"` // of the row
+	RatePerMinute money.Amount        `json:"rate_per_minute"`
+	ConnectFee    money.Amount        `json:"connect_fee"`
+	IntervalFirst int                 `json:"interval_first"`
+	IntervalNext  int                 `json:"interval_next"`
+	GraceSeconds  int                 `json:"grace_seconds"`
+	MinimumCharge money.Amount        `json:"minimum_charge"`
+	RoundingUnit  money.Amount        `json:"rounding_unit"`
+	RoundingMode  money.Mode          `json:"rounding_mode"`
+	ExchangeRate  tariff.ExchangeRate `json:"exchange_rate"` // empty for the commune's own currency
+	BilledSeconds int                 `json:"billed_seconds"`
+	Price         money.Amount        `json:"price"` // in the commune's currency
+	VAT           money.Amount        `json:"vat"`
 }
 
 func rateCommand() *cobra.Command {
@@ -42,7 +47,7 @@ func rateCommand() *cobra.Command {
 }
 
 func rateExplain() *cobra.Command {
-	var account string
+	var account, trunk string
 	var at moment
 	var seconds int
 	c := &cobra.Command{
@@ -50,9 +55,12 @@ func rateExplain() *cobra.Command {
 		Short: "Show the price of a call to a number and how it comes about.",
 		Long: `Show the price of a call to a number and how it comes about.
 
-The price includes VAT. Without --account it is that of the deck retail, which accounts have unless told otherwise.`,
-		Example: "  telecommune rate explain +380441234567 --seconds 125 --account anna",
-		Args:    takes(1),
+The price is in the commune's currency and includes VAT. Without --account it is that of the deck retail, which accounts
+have unless told otherwise. With --trunk it is what the trunk's carrier asks, without VAT. The row is the one in force when
+the call is answered.`,
+		Example: `  telecommune rate explain +380441234567 --seconds 125 --account anna
+  telecommune rate explain +380441234567 --seconds 125 --trunk alpha --at 2027-12-25T20:00:00Z`,
+		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			number, err := argument("NUMBER", args[0], e164.Parse)
 			if err != nil {
@@ -72,10 +80,15 @@ The price includes VAT. Without --account it is that of the deck retail, which a
 					return err
 				}
 				row, ok := decks.Retail(p.tariff, number, when)
+				if trunk != "" {
+					row, ok = decks.Trunk(trunk, number, when)
+					p = payer{trunk, 0}
+				}
 				if !ok {
 					return p.noRate(number, when)
 				}
 				info, err := explainRate(number, row, seconds, p.vat)
+				info.At = when.UTC()
 				if err != nil {
 					return err
 				}
@@ -84,7 +97,10 @@ The price includes VAT. Without --account it is that of the deck retail, which a
 		},
 	}
 	accountFlag(c, &account, "`CODE` of the account that calls")
-	parsedFlag(c.Flags(), &at, "at", parseMoment, "`TIME` of the call, an instant or a date in the commune's zone (default: now)")
+	c.Flags().StringVar(&trunk, "trunk", "", "`CODE` of the trunk whose carrier's price is shown")
+	completeFlag(c, "trunk", trunkCodes)
+	c.MarkFlagsMutuallyExclusive("account", "trunk")
+	parsedFlag(c.Flags(), &at, "at", parseMoment, "`TIME` of the answer, an instant or a date in the commune's zone (default: now)")
 	parsedFlag(c.Flags(), &seconds, "seconds", parseCount, "answered `SECONDS`")
 	require(c, "seconds")
 	return c
@@ -100,9 +116,21 @@ func explainRate(number e164.Number, row tariff.Row, seconds int, vat tariff.Per
 		return rateInfo{}, fmt.Errorf("VAT of %s: %w", price, err)
 	}
 	return rateInfo{
-		number, row.Prefix, row.Destination, row.Deck, row.Currency, row.RatePerMinute, row.ConnectFee, row.IntervalFirst,
-		row.IntervalNext, row.GraceSeconds, row.MinimumCharge, row.RoundingUnit, row.RoundingMode, row.Billed(seconds), price, tax,
+		Number: number, Prefix: row.Prefix, Destination: row.Destination, Deck: row.Deck,
+		EffectiveFrom: told(row.EffectiveFrom), EffectiveTo: told(row.EffectiveTo), Window: row.Window,
+		Currency: row.Currency, RatePerMinute: row.RatePerMinute, ConnectFee: row.ConnectFee,
+		IntervalFirst: row.IntervalFirst, IntervalNext: row.IntervalNext, GraceSeconds: row.GraceSeconds,
+		MinimumCharge: row.MinimumCharge, RoundingUnit: row.RoundingUnit, RoundingMode: row.RoundingMode,
+		ExchangeRate: row.ExchangeRate, BilledSeconds: row.Billed(seconds), Price: price, VAT: tax,
 	}, nil
+}
+
+// told is an instant that JSON shows as null when there is none.
+func told(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // payer is whoever a call is explained for.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
 	"telecommune/internal/money"
 	"telecommune/routing"
@@ -23,13 +24,15 @@ type routeInfo struct {
 
 // candidateInfo is a trunk that may carry the call.
 type candidateInfo struct {
-	Rank          int          `json:"rank"`
-	Trunk         string       `json:"trunk"`
-	Prefix        string       `json:"prefix"`
-	RatePerMinute money.Amount `json:"rate_per_minute"`
-	Cost          money.Amount `json:"cost"` // of a call of routing.ExpectedSeconds
-	Deck          string       `json:"deck"`
-	Capacity      capacity     `json:"capacity"`
+	Rank          int                 `json:"rank"`
+	Trunk         string              `json:"trunk"`
+	Prefix        string              `json:"prefix"`
+	RatePerMinute money.Amount        `json:"rate_per_minute"`
+	Currency      money.Currency      `json:"currency"`      // of the rate
+	ExchangeRate  tariff.ExchangeRate `json:"exchange_rate"` // empty for the commune's own currency
+	Cost          money.Amount        `json:"cost"`          // of a call of routing.ExpectedSeconds, in the commune's currency
+	Deck          string              `json:"deck"`
+	Capacity      capacity            `json:"capacity"`
 }
 
 // capacity tells whether a trunk has a channel left.
@@ -128,7 +131,7 @@ func showRoute(cmd *cobra.Command, plan routing.Plan, known capacity) error {
 	info := routeInfo{Number: plan.Number, At: plan.At.UTC(), Candidates: []candidateInfo{}, Skipped: plan.Skipped}
 	for _, c := range plan.Candidates {
 		info.Candidates = append(info.Candidates, candidateInfo{
-			c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Cost, c.Row.Deck, known,
+			c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Row.Currency, c.Row.ExchangeRate, c.Cost, c.Row.Deck, known,
 		})
 	}
 	if outputFormat(cmd) == formatJSON {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"telecommune/internal/clock"
 	"telecommune/internal/money"
 )
 
@@ -94,7 +95,7 @@ func (m moment) in(zone *time.Location) time.Time {
 	if t, err := time.Parse(time.RFC3339, string(m)); err == nil {
 		return t
 	}
-	t, err := time.ParseInLocation(time.DateOnly, string(m), zone)
+	t, err := clock.ParseDate(string(m), zone)
 	if err != nil {
 		return time.Time{} // parseMoment lets nothing else through
 	}
