@@ -143,7 +143,7 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 		}
 		if offered {
 			if err := l.takeAnswer(got.Body()); err != nil {
-				l.e.log.Debug("answer in ACK refused", "call_id", l.dialog.id, "error", err)
+				l.e.log.Debug("answer in ACK refused", "call_id", l.dialog.id, "err", err)
 				l.hangup(pbx.End{By: pbx.ByFailure, SIP: 488, Q850: 88}, pbx.Incompatible)
 			}
 		}

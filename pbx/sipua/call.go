@@ -229,9 +229,9 @@ func (e *Engine) refuse(invite *sip.Request, res *sip.Response, cause pbx.Cause)
 	d := e.dialogOf(invite)
 	d.confirm(res)
 	if err := e.sendAck(d.ack(invite)); err != nil {
-		e.log.Debug("ACK not sent", "call_id", d.id, "error", err)
+		e.log.Debug("ACK not sent", "call_id", d.id, "err", err)
 	}
-	(&leg{e: e, dialog: d}).bye(cause, nil)
+	d.bye(cause, nil)
 }
 
 // dialogOf is the dialog that an INVITE of ours opens.

@@ -248,7 +248,7 @@ func (a *attempt) ringing(res *sip.Response) {
 	if len(res.Body()) > 0 {
 		a.far.dialog.hear(res)
 		if err := a.far.takeAnswer(res.Body()); err != nil {
-			a.e.log.Debug("early media not taken", "call_id", a.far.dialog.id, "error", err)
+			a.e.log.Debug("early media not taken", "call_id", a.far.dialog.id, "err", err)
 		} else {
 			a.far.media.peer.Store(a.caller.media)
 			a.caller.media.peer.Store(a.far.media)
@@ -281,7 +281,7 @@ func (a *attempt) answered(res *sip.Response) error {
 	far := a.far
 	far.dialog.confirm(res)
 	if err := a.call.acknowledge(far.dialog.ack(a.invite)); err != nil {
-		a.e.log.Debug("ACK not sent", "call_id", far.dialog.id, "error", err)
+		a.e.log.Debug("ACK not sent", "call_id", far.dialog.id, "err", err)
 	}
 	var err error
 	if len(res.Body()) > 0 || far.media.agreed.Load() == nil { // else what came in a 183 holds

@@ -376,6 +376,8 @@ func TestDialAgain200(t *testing.T) {
 	if got.err != nil || got.far.End().By != "" {
 		t.Errorf("got %+v, the leg ended %+v", got.err, got.far.End())
 	}
+	d.carrier.answered(m)
+	d.carrier.bye() // the branch that answered is still known
 }
 
 // TestDialRoutes: requests within the dialog go by the recorded route, in reverse (12.1.2).

@@ -13,6 +13,8 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
+
+	"telecommune/pbx"
 )
 
 // dialog is the peer-to-peer relation of RFC 3261 section 12 that a leg lives in, the same for calls in and out.
@@ -218,6 +220,24 @@ func (d *dialog) do(ctx context.Context, req *sip.Request) (*sip.Response, error
 		return res, nil
 	}
 	return d.e.roundTrip(ctx, again)
+}
+
+// bye ends the dialog. One that was answered by us may not be sent BYE before its ACK, or the end of the wait for that
+// (RFC 3261 section 15).
+func (d *dialog) bye(cause pbx.Cause, acked <-chan struct{}) {
+	if acked != nil {
+		select {
+		case <-acked:
+		case <-d.e.stopped:
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ackWait())
+	defer cancel()
+	req := d.request(sip.BYE)
+	req.AppendHeader(reasonHeader(cause.Q850))
+	if _, err := d.do(ctx, req); err != nil {
+		d.e.log.Debug("BYE not answered", "call_id", d.id, "err", err)
+	}
 }
 
 // roundTrip sends a request other than an initial INVITE and waits for its final response.

@@ -1,7 +1,6 @@
 package sipua
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -124,31 +123,15 @@ func (l *leg) hangup(end pbx.End, cause pbx.Cause) {
 	l.mu.Unlock()
 	switch {
 	case answered:
-		l.e.spawn(nil, func() { l.bye(cause, acked) })
+		l.e.spawn(nil, func() {
+			defer l.e.drop(l)
+			l.dialog.bye(cause, acked)
+		})
 	case l.tx != nil:
 		l.e.respond(l.invite, l.tx, cause.SIP, reasonHeader(cause.Q850))
 		l.e.drop(l)
 	}
 	// A dialled leg that is not answered is cancelled by its dial.
-}
-
-// bye sends BYE. One that was answered by us may not be sent it before its ACK, or the end of the wait for that (RFC
-// 3261 section 15).
-func (l *leg) bye(cause pbx.Cause, acked <-chan struct{}) {
-	defer l.e.drop(l)
-	if acked != nil {
-		select {
-		case <-acked:
-		case <-l.e.stopped:
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), ackWait())
-	defer cancel()
-	req := l.dialog.request(sip.BYE)
-	req.AppendHeader(reasonHeader(cause.Q850))
-	if _, err := l.dialog.do(ctx, req); err != nil {
-		l.e.log.Debug("BYE not answered", "call_id", l.dialog.id, "error", err)
-	}
 }
 
 // gone ends the leg when the answer to a request within the dialog says that the other side knows nothing of it

@@ -298,9 +298,12 @@ func (e *Engine) add(l *leg) bool {
 }
 
 func (e *Engine) drop(l *leg) {
+	k := key(l.dialog.id, l.dialog.localTag)
 	e.mu.Lock()
-	delete(e.dialogs, key(l.dialog.id, l.dialog.localTag))
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	if e.dialogs[k] == l {
+		delete(e.dialogs, k)
+	}
 }
 
 // find gives the leg that a request belongs to (12.2.2), or nil.
@@ -343,6 +346,6 @@ func (e *Engine) respond(req *sip.Request, tx sip.ServerTransaction, status int,
 		res.AppendHeader(h)
 	}
 	if err := tx.Respond(res); err != nil {
-		e.log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "error", err)
+		e.log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "err", err)
 	}
 }

@@ -124,7 +124,7 @@ func (e *Engine) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	res := l.success(req, body)
 	l.takeSession(req, res)
 	if err := tx.Respond(res); err != nil {
-		e.log.Debug("answer to UPDATE not sent", "call_id", l.dialog.id, "error", err)
+		e.log.Debug("answer to UPDATE not sent", "call_id", l.dialog.id, "err", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (e *Engine) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	l.takeSession(req, res)
 	ack := l.expectAck(req)
 	if err := tx.Respond(res); err != nil {
-		e.log.Debug("answer to re-INVITE not sent", "call_id", l.dialog.id, "error", err)
+		e.log.Debug("answer to re-INVITE not sent", "call_id", l.dialog.id, "err", err)
 	}
 	// Here, not in a goroutine: the library keeps the transaction for as long as its handler runs.
 	l.confirm(ack, tx, res, offered)

@@ -91,7 +91,7 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 		wait := granted * 4 / 5
 		if err != nil {
 			if ctx.Err() == nil {
-				e.log.Warn("trunk not registered", "trunk", t.Code, "error", err)
+				e.log.Warn("trunk not registered", "trunk", t.Code, "err", err)
 			}
 			wait = registerRetry + rand.N(registerRetry)
 		} else {
