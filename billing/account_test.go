@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"telecommune/billing"
+	"telecommune/billing/ledger"
 	"telecommune/internal/e164"
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 )
 
 func TestAccounts(t *testing.T) {
@@ -166,6 +169,38 @@ func TestHouse(t *testing.T) {
 		if err := h.SetCurrency(t.Context(), bad); !errors.Is(err, billing.ErrCurrency) {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// An account that may owe more than fits beside its balance would break every list.
+func TestAccountsWithinRange(t *testing.T) {
+	h := newHouse(t)
+	limit := func(l money.Amount) billing.AccountChange { return billing.AccountChange{Limit: &l} }
+	if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: "ana", Limit: math.MaxInt64}); !errors.Is(err, money.ErrRange) {
+		t.Errorf("the limit of a new account: %v", err)
+	}
+	h.account(t, "ana", money.Unit)
+	for _, l := range []money.Amount{math.MaxInt64, ledger.MaxBalance + 1} {
+		if _, err := h.SetAccount(t.Context(), "ana", limit(l)); !errors.Is(err, money.ErrRange) {
+			t.Errorf("limit %s: %v", l, err)
+		}
+	}
+	for _, bad := range []string{`credit_limit = 10000000000000001`, `balance = 10000000000000001`} { // also by another way
+		if _, err := h.db.Exec(`UPDATE balance SET ` + bad); !strings.HasSuffix(postgres.Constraint(err), "_range") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if _, err := h.TopUp(t.Context(), billing.TopUp{Account: "ana", Amount: ledger.MaxBalance}); !errors.Is(err, money.ErrRange) {
+		t.Errorf("top-up: %v", err)
+	}
+	if _, err := h.SetAccount(t.Context(), "ana", limit(ledger.MaxBalance)); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.TopUp(t.Context(), billing.TopUp{Account: "ana", Amount: ledger.MaxBalance - money.Unit}); err != nil {
+		t.Error(err)
+	}
+	if list, err := h.Accounts(t.Context()); err != nil || len(list) != 1 || list[0].Free != 2*ledger.MaxBalance {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

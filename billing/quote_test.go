@@ -76,7 +76,9 @@ func TestAnswerDecidesThePrice(t *testing.T) {
 			if err := h.Alive(t.Context(), []billing.Sign{sign}); err != nil {
 				t.Fatal(err)
 			}
+			h.Release()
 			h = onDatabase(t, h.db, h.spool, "node-1")
+			h.claim(t)
 			if n, err := h.Resolve(t.Context()); err != nil || n != 1 {
 				t.Fatalf("%s: resolved %d, %v", c.proves, n, err)
 			}

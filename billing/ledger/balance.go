@@ -11,6 +11,9 @@ import (
 	"telecommune/internal/money"
 )
 
+// MaxBalance is the most that a balance may be, either way, and the most of a limit: 10 billion units.
+const MaxBalance = 10_000_000_000 * money.Unit
+
 // Balance is the row of an account that has a limit: what its holder may spend. Post keeps Balance equal to the ledger
 // balance of the account with its sign turned (credit positive).
 type Balance struct {
@@ -19,11 +22,12 @@ type Balance struct {
 	Limit   money.Amount `db:"credit_limit"` // how far below zero the holder may go
 }
 
-// Free is what can still be spent or held.
-func (b Balance) Free() money.Amount { return b.Balance - b.Held + b.Limit }
-
-// OpenBalance makes an account of book keep a balance row. It must have no lines yet. ErrExists, ErrAccount.
+// OpenBalance makes an account of book keep a balance row. It must have no lines yet. ErrExists, ErrAccount,
+// money.ErrRange.
 func OpenBalance(ctx context.Context, tx *sqlx.Tx, book, account string, limit money.Amount) error {
+	if limit > MaxBalance {
+		return fmt.Errorf("limit of %.80q: %w", account, money.ErrRange)
+	}
 	if !accountSyntax.MatchString(account) {
 		return fmt.Errorf("open %.80q: %w", account, ErrAccount)
 	}
@@ -47,8 +51,11 @@ func Hold(ctx context.Context, tx *sqlx.Tx, book, account string, delta money.Am
 		`UPDATE balance SET held = held + $3 WHERE book = $1 AND account = $2 RETURNING balance, held, credit_limit`, delta)
 }
 
-// SetLimit sets how far below zero an account may go: ErrOverdrawn when it is further down already.
+// SetLimit sets how far below zero an account may go: ErrOverdrawn when it is further down already, money.ErrRange.
 func SetLimit(ctx context.Context, tx *sqlx.Tx, book, account string, limit money.Amount) (Balance, error) {
+	if limit > MaxBalance {
+		return Balance{}, fmt.Errorf("limit of %s %s: %w", book, account, money.ErrRange)
+	}
 	return balanceRow(ctx, tx, book, account,
 		`UPDATE balance SET credit_limit = $3 WHERE book = $1 AND account = $2 RETURNING balance, held, credit_limit`, limit)
 }

@@ -61,7 +61,11 @@ func TestBalanceFollowsTheBooks(t *testing.T) {
 		{"pay out to the limit", func() error { return pay("c", -15) }, nil, ledger.Balance{Balance: -5, Limit: 5}},
 		{"pay out more", func() error { return pay("d", -1) }, ledger.ErrOverdrawn, ledger.Balance{Balance: -5, Limit: 5}},
 		{"raise the limit", func() error { return limit(6) }, nil, ledger.Balance{Balance: -5, Limit: 6}},
-		{"pay in beyond 64 bits", func() error { return errors.Join(pay("e", math.MaxInt64), pay("f", 100)) }, money.ErrRange, ledger.Balance{Balance: math.MaxInt64 - 5, Limit: 6}},
+		{"pay in all there may be", func() error { return pay("e", ledger.MaxBalance+5) }, nil, ledger.Balance{Balance: ledger.MaxBalance, Limit: 6}},
+		{"pay in more", func() error { return pay("f", 1) }, money.ErrRange, ledger.Balance{Balance: ledger.MaxBalance, Limit: 6}},
+		{"pay in more than 64 bits hold", func() error { return pay("g", math.MaxInt64) }, money.ErrRange, ledger.Balance{Balance: ledger.MaxBalance, Limit: 6}},
+		{"a limit too high", func() error { return limit(ledger.MaxBalance + 1) }, money.ErrRange, ledger.Balance{Balance: ledger.MaxBalance, Limit: 6}},
+		{"the highest limit", func() error { return limit(ledger.MaxBalance) }, nil, ledger.Balance{Balance: ledger.MaxBalance, Limit: ledger.MaxBalance}},
 	} {
 		if err := step.do(); !errors.Is(err, step.err) {
 			t.Fatalf("%s: %v, want %v", step.name, err, step.err)

@@ -173,6 +173,8 @@ func translate(err error) error {
 		"balance_not_overdrawn":  ErrOverdrawn,
 		"balance_held_positive":  ErrHeld,
 		"balance_limit_positive": money.ErrRange,
+		"balance_limit_range":    money.ErrRange,
+		"balance_range":          money.ErrRange,
 	}[refused.Constraint]
 	switch {
 	case known != nil:

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"telecommune/internal/postgres/cluster"
 )
 
 var (
@@ -44,7 +46,11 @@ func Backup(ctx context.Context, o Options, file string) (err error) {
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err := os.Rename(out.Name(), file); err != nil {
+	err = os.Rename(out.Name(), file)
+	if err == nil {
+		err = cluster.SyncFolder(filepath.Dir(file))
+	}
+	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
 	return nil

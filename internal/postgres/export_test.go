@@ -1,6 +1,9 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 var (
 	ParseDSN = parseDSN
@@ -8,6 +11,9 @@ var (
 		return dialer{}.DialContext(ctx, network, address)
 	}
 )
+
+// SetUsersWait sets how long a serve waits at its end for those who use its database.
+func SetUsersWait(d *DB, wait time.Duration) { d.usersWait = wait }
 
 const (
 	MaxLeft     = maxLeft

@@ -5,7 +5,8 @@
 //
 //   - owner.lock: its holder runs the server and stops it at the end.
 //   - users.lock: held shared by every other program that is connected. The owner takes it exclusively before it stops
-//     the server, so that none loses the database beneath it; it waits for that 10 s at most.
+//     the server, so that none loses the database beneath it. A serve waits for that 10 s at most; a command that came
+//     to be the owner has time, and waits until the last is gone, or the context of its Open ends.
 //   - serve.lock: held by the one `serve` or `demo` of the folder, also while that still waits to be the owner.
 package postgres
 
@@ -33,7 +34,9 @@ const (
 	AppRole = "telecommune_app"
 
 	poolSize       = 20
-	usersWait      = 10 * time.Second // the owner's wait for the others at the end
+	usersWait      = 10 * time.Second // serve's wait for the others at the end
+	noticeWait     = 2 * time.Second  // waiting longer than this at the end is worth a warning
+	noticeInterval = 5 * time.Second  // between words about a wait that goes on
 	joinWait       = 2 * time.Minute  // the others' wait for the owner's server, which may have to recover first
 	pollInterval   = 20 * time.Millisecond
 	connectTimeout = 5 * time.Second
@@ -59,7 +62,11 @@ type DB struct {
 	log     *slog.Logger
 	cluster *cluster.Cluster // nil unless this program is the owner
 	folder  string           // the state folder; with a DSN only the owner's
-	locks   []*fileLock      // let go of in reverse order
+	asked   bool             // Options.Owner
+	ended   <-chan struct{}  // closed when the context of Open has ended
+
+	usersWait time.Duration
+	locks     []*fileLock // let go of in reverse order
 
 	close func() error
 }
@@ -88,7 +95,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	d := &DB{log: o.Log}
+	d := &DB{log: o.Log, asked: o.Owner, ended: ctx.Done(), usersWait: usersWait}
 	d.close = sync.OnceValue(d.shut)
 	open := d.openPrivate
 	if o.DSN != "" {
@@ -109,7 +116,8 @@ func (d *DB) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the pool and, for the owner, the server. It takes at most 40 s and can be called twice.
+// Close ends the pool and, for the owner, the server, and can be called twice. It takes at most 40 s, but for a command
+// on whose server others depend.
 func (d *DB) Close() error { return d.close() }
 
 func (d *DB) shut() error {

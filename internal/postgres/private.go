@@ -20,7 +20,7 @@ func (d *DB) openPrivate(ctx context.Context, o Options) error {
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	var told bool
+	var told time.Time
 	for deadline := time.Now().Add(joinWait); ; {
 		owner, err := tryLock(d.path("owner.lock"), exclusive)
 		if err == nil {
@@ -31,9 +31,9 @@ func (d *DB) openPrivate(ctx context.Context, o Options) error {
 			return err
 		}
 		if o.Owner {
-			if !told {
+			if time.Since(told) > noticeInterval {
 				d.log.Info("waiting for another program to end its work with the database", "by", lockHolder(d.path("owner.lock")))
-				told = true
+				told = time.Now()
 			}
 		} else if err = d.join(ctx); err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, ErrNewer) {
 			return err
@@ -130,12 +130,19 @@ func (d *DB) join(ctx context.Context) error {
 	return nil
 }
 
-// awaitUsers waits until no other program is connected, but not for ever: who stays loses its database.
+// awaitUsers waits until no other program is connected, but not longer than anybody cares for: who stays then loses its
+// database.
 func (d *DB) awaitUsers() error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	var told bool
-	for deadline := time.Now().Add(usersWait); ; <-tick.C {
+	enough := d.ended
+	if d.asked {
+		deadline := make(chan struct{})
+		defer time.AfterFunc(d.usersWait, func() { close(deadline) }).Stop()
+		enough = deadline
+	}
+	told := time.Now().Add(noticeWait - noticeInterval)
+	for {
 		users, err := tryLock(d.path("users.lock"), exclusive)
 		if err == nil {
 			d.locks = append(d.locks, users)
@@ -144,13 +151,15 @@ func (d *DB) awaitUsers() error {
 		if !errors.Is(err, errTaken) {
 			return err
 		}
-		if !told {
-			d.log.Info("other programs still use the database; waiting for them", "at_most", usersWait)
-			told = true
+		if time.Since(told) > noticeInterval {
+			d.log.Warn("other programs still use the database that this one runs; waiting for them to end")
+			told = time.Now()
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-enough:
 			d.log.Warn("stopping the database though other programs still use it")
 			return nil
+		case <-tick.C:
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"telecommune/internal/postgres"
 	"telecommune/internal/postgres/cluster"
 )
@@ -206,6 +208,7 @@ func TestOwnerWaitsForUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	postgres.SetUsersWait(owner, 0) // which is for serve
 	joined := startProgram(t, state)
 	joined.awaitReady(t)
 	closed := make(chan error, 1)
@@ -221,6 +224,75 @@ func TestOwnerWaitsForUsers(t *testing.T) {
 		}()
 	}
 	joined.end(t) // it uses the database once more
+}
+
+// A serve that ends does not wait for ever, and nobody else does who is told to end.
+func TestOwnerDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	for _, serve := range []bool{true, false} {
+		state := preparedState(t)
+		stopping, log := watch("stopping the database though")
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		owner, err := postgres.Open(ctx, postgres.Options{State: state, Log: log, Owner: serve})
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined := startProgram(t, state)
+		joined.awaitReady(t)
+		if serve {
+			postgres.SetUsersWait(owner, 0)
+		} else {
+			cancel()
+		}
+		if err := owner.Close(); err != nil {
+			t.Error(err)
+		}
+		<-stopping
+		if err := errors.Join(joined.in.Close(), joined.Wait()); err == nil {
+			t.Error("the database was there without its owner")
+		}
+	}
+}
+
+// Who waits for a command to end is told again and again for what.
+func TestServeTellsWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	state := preparedState(t)
+	command := startProgram(t, state)
+	command.awaitReady(t)
+	waiting, log := watch(fmt.Sprintf("by=\"process %d\"", command.Process.Pid))
+	ctx, cancel := context.WithCancel(context.Background())
+	opened := make(chan error, 1)
+	go func() {
+		_, err := postgres.Open(ctx, postgres.Options{State: state, Owner: true, Log: log})
+		opened <- err
+	}()
+	for range 2 {
+		<-waiting
+	}
+	cancel()
+	if err := <-opened; !errors.Is(err, context.Canceled) {
+		t.Errorf("Open: %v", err)
+	}
+	command.end(t)
+}
+
+// A cluster that was stopped is not started again, and nothing of the attempt stays behind.
+func TestStartAfterStop(t *testing.T) {
+	state := preparedState(t)
+	leaks := goleak.IgnoreCurrent()
+	cl, err := cluster.New(cluster.Config{Folder: filepath.Join(state, "postgres"), Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.Stop(); err != nil {
+		t.Error(err)
+	}
+	if err := cl.Start(t.Context()); err == nil {
+		t.Error("it started")
+	}
+	goleak.VerifyNone(t, leaks)
 }
 
 // watch gives a log, and a channel that tells when a line with the words came.

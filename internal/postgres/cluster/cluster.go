@@ -82,9 +82,6 @@ func New(c Config) (*Cluster, error) {
 	return cl, nil
 }
 
-// Installation tells which PostgreSQL the cluster is served by.
-func (c *Cluster) Installation() Installation { return c.install }
-
 // Connection describes how to reach a database of the cluster in folder as its superuser. The environment's PG*
 // variables have no part in it.
 func Connection(folder, database string) pq.Config {
@@ -254,7 +251,7 @@ func (c *Cluster) initialise(ctx context.Context) error {
 	if err := os.Rename(fresh, c.data()); err != nil {
 		return fmt.Errorf("initdb: %w", err)
 	}
-	return syncFolder(c.config.Folder)
+	return SyncFolder(c.config.Folder)
 }
 
 // awaitReady waits until the server takes connections.
@@ -310,7 +307,8 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func syncFolder(path string) error {
+// SyncFolder brings to disk which files a folder has, such as after a rename.
+func SyncFolder(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -57,13 +57,13 @@ func (c *Cluster) launch() (*server, error) {
 	stderr, stderrEnd := io.Pipe()
 	s.cmd.Stderr = stderrEnd
 	s.cmd.WaitDelay = time.Second // its own children hold the pipe open a little longer after a crash
-	go s.log.copy(stderr)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return nil, errStopped
 	}
+	go s.log.copy(stderr) // ends with the process
 	if err := s.start(stderrEnd); err != nil {
 		return nil, err
 	}

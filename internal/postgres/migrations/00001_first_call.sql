@@ -81,13 +81,16 @@ CREATE CONSTRAINT TRIGGER entry_balanced AFTER INSERT ON entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION entry_balances();
 
 -- Only accounts with a limit have a balance row; hot accounts (revenue, carriers) are never locked by a posting.
--- balance is what the holder may spend: credit positive, the ledger balance with its sign turned.
+-- balance is what the holder may spend: credit positive, the ledger balance with its sign turned. Up to 10 billion units
+-- (ledger.MaxBalance) the sums of these columns fit a bigint, whatever they are.
 CREATE TABLE balance (
     book         code NOT NULL REFERENCES book (code),
     account      text NOT NULL,
-    balance      bigint NOT NULL DEFAULT 0,
+    balance      bigint NOT NULL DEFAULT 0
+        CONSTRAINT balance_range CHECK (balance BETWEEN -10000000000000000 AND 10000000000000000),
     held         bigint NOT NULL DEFAULT 0 CONSTRAINT balance_held_positive CHECK (held >= 0),
-    credit_limit bigint NOT NULL DEFAULT 0 CONSTRAINT balance_limit_positive CHECK (credit_limit >= 0),
+    credit_limit bigint NOT NULL DEFAULT 0 CONSTRAINT balance_limit_positive CHECK (credit_limit >= 0)
+        CONSTRAINT balance_limit_range CHECK (credit_limit <= 10000000000000000),
     PRIMARY KEY (book, account),
     CONSTRAINT balance_not_overdrawn CHECK (balance - held >= -credit_limit)
 );
@@ -293,7 +296,9 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON enterprise FOR EACH STATEMENT EXECUTE FUNCTION revise();
-CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON deck FOR EACH STATEMENT EXECUTE FUNCTION revise();
+-- An import takes its time. It holds the one row, which all others wait for, only as it commits.
+CREATE CONSTRAINT TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON deck
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION revise();
 CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON trunk FOR EACH STATEMENT EXECUTE FUNCTION revise();
 CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON provider FOR EACH STATEMENT EXECUTE FUNCTION revise();
 CREATE TRIGGER revise AFTER INSERT OR UPDATE OR DELETE ON access_number FOR EACH STATEMENT EXECUTE FUNCTION revise();
