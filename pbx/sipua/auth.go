@@ -7,9 +7,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,12 +97,8 @@ func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider
 	if p, ok := admission.ByAddress(sourceAddr(req.Source())); ok {
 		return p, true
 	}
-	users := false
-	for _, p := range admission.Providers {
-		users = users || p.User != ""
-	}
-	if !users {
-		e.refuseStranger(req, tx)
+	if !logsIn(admission) {
+		e.dismiss(req, tx, 403)
 		return pbx.Provider{}, false
 	}
 	p, verdict := e.authenticate(req, admission)
@@ -108,20 +106,43 @@ func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider
 	case right:
 		return p, true
 	case wrong:
-		e.refuseStranger(req, tx)
+		e.dismiss(req, tx, 403)
 	case missing, stale:
 		challenge := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, realm, e.nonces.make(time.Now()))
 		if verdict == stale {
 			challenge += ", stale=true"
 		}
-		e.respond(req, tx, 401, sip.NewHeader("WWW-Authenticate", challenge))
+		e.dismiss(req, tx, 401, sip.NewHeader("WWW-Authenticate", challenge))
 	}
 	return pbx.Provider{}, false
 }
 
-func (e *Engine) refuseStranger(req *sip.Request, tx sip.ServerTransaction) {
-	e.log.Debug("refused", "method", req.Method, "source", req.Source())
-	e.respond(req, tx, 403)
+// logsIn tells whether anybody is known by digest.
+func logsIn(admission *pbx.Admission) bool {
+	return slices.ContainsFunc(admission.Providers, func(p pbx.Provider) bool { return p.User != "" })
+}
+
+// reject refuses a request that may be anybody's.
+func (e *Engine) reject(req *sip.Request, tx sip.ServerTransaction, status int) {
+	if e.known(req) {
+		e.respond(req, tx, status)
+		return
+	}
+	e.dismiss(req, tx, status)
+}
+
+// dismiss refuses a request of somebody who is not admitted. Nothing is kept of it and nothing is sent twice: whoever
+// missed the answer asks again, and gets the same To tag (RFC 3261 section 8.2.7). Where nobody logs in by digest, no
+// stranger has a reason to ask, and none gets an answer.
+func (e *Engine) dismiss(req *sip.Request, tx sip.ServerTransaction, status int, headers ...sip.Header) {
+	e.log.Debug("refused", "method", req.Method, "status", status, "source", req.Source())
+	if logsIn(e.conf.Admission()) {
+		if to := req.To(); to != nil && tag(to.Params) == "" {
+			to.Params.Add("tag", hex.EncodeToString(e.nonces.proof([]byte(branchOf(req)))[:10]))
+		}
+		e.respond(req, tx, status, headers...)
+	}
+	tx.Terminate()
 }
 
 type verdict int
@@ -185,7 +206,7 @@ func (e *Engine) known(req *sip.Request) bool {
 // that it may call.
 func (e *Engine) onRegister(req *sip.Request, tx sip.ServerTransaction) {
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
-		e.respond(req, tx, 400)
+		e.reject(req, tx, 400)
 		return
 	}
 	if _, ok := e.admit(req, tx); !ok {

@@ -19,20 +19,20 @@ func (e *Engine) wellFormed(req *sip.Request) bool {
 // no query.
 func (e *Engine) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	if !e.wellFormed(req) {
-		e.respond(req, tx, 400)
+		e.reject(req, tx, 400)
 		return
 	}
 	if tag(req.To().Params) != "" {
 		e.onReinvite(req, tx)
 		return
 	}
-	// Our tag goes into the request itself, so that the answers that the library makes (487) bear it, too.
-	d := acceptDialog(e, req)
-	req.To().Params.Add("tag", d.localTag)
 	provider, ok := e.admit(req, tx)
 	if !ok {
 		return
 	}
+	// Our tag goes into the request itself, so that the answers that the library makes (487) bear it, too.
+	d := acceptDialog(e, req)
+	req.To().Params.Add("tag", d.localTag)
 	e.respond(req, tx, 100)
 	if req.MaxForwards().Val() == 0 {
 		e.respond(req, tx, 483)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"telecommune/pbx"
 )
 
@@ -128,21 +130,48 @@ func TestCalledNumber(t *testing.T) {
 	}
 }
 
-// TestStrangers get no service: 403, or silence for what is no call.
+// TestStrangers get no answer where nobody logs in, whatever they send.
 func TestStrangers(t *testing.T) {
 	none := []pbx.Provider{{Code: "elsewhere", Address: netip.MustParsePrefix("192.0.2.0/24")}}
 	r := start(t, setup{providers: none}, unreached(t))
 	p := phone(r)
-	p.newCall("+491711234567")
-	p.send(p.build("OPTIONS", p.accessURI(), ""))
-	p.send(p.build("SUBSCRIBE", p.accessURI(), ""))
-	p.dial(p.sdp("8"))
-	if first := p.final(); first.status() != 403 || !strings.HasSuffix(first.get("cseq"), "INVITE") {
-		t.Fatalf("got %q for %s", first.first, first.get("cseq"))
+	for _, method := range []string{"OPTIONS", "SUBSCRIBE", "INVITE", "BYE", "CANCEL", "REGISTER"} {
+		p.newCall("+491711234567")
+		p.send(p.build(method, p.accessURI(), ""))
+		p.send(without(p.build(method, p.accessURI(), ""), "Max-Forwards"))
 	}
+	p.hearsNothing(5 * sip.T1)
+}
+
+// hearsNothing sees that no message comes for a while.
+func (p *peer) hearsNothing(d time.Duration) {
+	p.t.Helper()
+	_ = p.conn.SetReadDeadline(time.Now().Add(d))
+	buf := make([]byte, 65536)
+	if n, _, err := p.conn.ReadFromUDP(buf); err == nil {
+		p.t.Errorf("got %q", parse(string(buf[:n])).first)
+	}
+}
+
+// TestNothingIsKeptOfStrangers: each answer is sent once, and again only to who asks again.
+func TestNothingIsKeptOfStrangers(t *testing.T) {
+	r := start(t, setup{providers: []pbx.Provider{{Code: "soft", User: "ann", Password: "secret"}}}, unreached(t))
+	p := phone(r)
 	p.newCall("+491711234567")
-	p.send(p.build("BYE", p.accessURI(), ""))
+	invite := p.build("INVITE", p.accessURI(), p.sdp("8"))
+	p.send(invite)
+	first := p.status(401)
+	p.hearsNothing(5 * sip.T1)
+	p.send(invite)
+	if again := p.status(401); again.get("to") != first.get("to") || again.get("www-authenticate") == first.get("www-authenticate") {
+		t.Errorf("the answer to the repeated INVITE is that of before, or of another: %v", again.header)
+	}
+	p.to += ";tag=ours"
+	p.send(p.build("INVITE", p.accessURI(), p.sdp("8")))
 	p.status(481)
+	p.send(without(p.build("INVITE", p.accessURI(), p.sdp("8")), "Max-Forwards"))
+	p.status(400)
+	p.hearsNothing(5 * sip.T1)
 }
 
 func TestOptions(t *testing.T) {

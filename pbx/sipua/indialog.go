@@ -12,12 +12,12 @@ import (
 // within finds the leg of a request inside a dialog and checks its order (12.2.2); nil means that it is answered.
 func (e *Engine) within(req *sip.Request, tx sip.ServerTransaction) *leg {
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil || req.CSeq().MethodName != req.Method {
-		e.respond(req, tx, 400) // no stricter: a BYE must not fail for want of Max-Forwards
+		e.reject(req, tx, 400) // no stricter: a BYE must not fail for want of Max-Forwards
 		return nil
 	}
 	l := e.find(req)
 	if l == nil {
-		e.respond(req, tx, 481)
+		e.reject(req, tx, 481)
 		return nil
 	}
 	if !l.dialog.newer(req.CSeq().SeqNo) {
@@ -79,7 +79,7 @@ func (e *Engine) onBye(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 // onCancel is reached by a CANCEL that matches no INVITE in progress; the library answers the others.
-func (e *Engine) onCancel(req *sip.Request, tx sip.ServerTransaction) { e.respond(req, tx, 481) }
+func (e *Engine) onCancel(req *sip.Request, tx sip.ServerTransaction) { e.reject(req, tx, 481) }
 
 func (e *Engine) onInfo(req *sip.Request, tx sip.ServerTransaction) {
 	l := e.within(req, tx)
