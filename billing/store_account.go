@@ -13,6 +13,7 @@ import (
 
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 )
 
 // Account is a prepaid account (JSON contract of design.md 6).
@@ -158,7 +159,7 @@ func (s *Service) SetAccount(ctx context.Context, code string, c AccountChange) 
 // Block keeps an account from making calls and issuing vouchers, or lets it again. Running calls end within what is held;
 // the bill can still be seen. ErrNotFound.
 func (s *Service) Block(ctx context.Context, code string, blocked bool) (Account, error) {
-	done, err := s.db.ExecContext(ctx, `UPDATE account SET blocked = $2 WHERE code = $1`, code, blocked)
+	done, err := postgres.Exec(ctx, s.db, `UPDATE account SET blocked = $2 WHERE code = $1`, code, blocked)
 	if err == nil {
 		err = one(done)
 	}

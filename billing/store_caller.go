@@ -117,7 +117,7 @@ type Phone struct {
 
 // AddPhone lets a calling number open an account. ErrExists when it opens one already, ErrNotFound.
 func (s *Service) AddPhone(ctx context.Context, p Phone) error {
-	if _, err := s.db.ExecContext(ctx, `INSERT INTO phone (number, account) VALUES ($1, $2)`, p.Number, p.Account); err != nil {
+	if _, err := postgres.Exec(ctx, s.db, `INSERT INTO phone (number, account) VALUES ($1, $2)`, p.Number, p.Account); err != nil {
 		return fmt.Errorf("add phone %s: %w", p.Number, translate(err))
 	}
 	return nil
@@ -136,7 +136,7 @@ func (s *Service) Phones(ctx context.Context, account string) ([]Phone, error) {
 
 // RemovePhone makes a calling number open nothing. ErrNotFound.
 func (s *Service) RemovePhone(ctx context.Context, number e164.Number) error {
-	done, err := s.db.ExecContext(ctx, `DELETE FROM phone WHERE number = $1`, number)
+	done, err := postgres.Exec(ctx, s.db, `DELETE FROM phone WHERE number = $1`, number)
 	if err == nil {
 		err = one(done)
 	}
@@ -158,7 +158,7 @@ func (s *Service) IssuePIN(ctx context.Context, account string) (string, error) 
 		if err != nil {
 			return "", fmt.Errorf("issue PIN: %w", err)
 		}
-		_, err = s.db.ExecContext(ctx, `INSERT INTO pin (hmac, account) VALUES ($1, $2)`, mac, account)
+		_, err = postgres.Exec(ctx, s.db, `INSERT INTO pin (hmac, account) VALUES ($1, $2)`, mac, account)
 		if postgres.Constraint(err) == "pin_pkey" {
 			continue // somebody's already, once in a billion
 		}
@@ -174,7 +174,7 @@ func (s *Service) RevokePINs(ctx context.Context, account string) (int, error) {
 	if _, err := s.Account(ctx, account); err != nil {
 		return 0, fmt.Errorf("revoke PINs: %w", err)
 	}
-	done, err := s.db.ExecContext(ctx, `UPDATE pin SET revoked_at = now() WHERE account = $1 AND revoked_at IS NULL`, account)
+	done, err := postgres.Exec(ctx, s.db, `UPDATE pin SET revoked_at = now() WHERE account = $1 AND revoked_at IS NULL`, account)
 	if err != nil {
 		return 0, fmt.Errorf("revoke PINs of %.40q: %w", account, err)
 	}
@@ -193,7 +193,7 @@ type ContactEntry struct {
 // SetContact makes an access number stand for a number on an account, in place of what it stood for. ErrNotFound for the
 // account or the access number.
 func (s *Service) SetContact(ctx context.Context, c ContactEntry) error {
-	_, err := s.db.ExecContext(ctx, `
+	_, err := postgres.Exec(ctx, s.db, `
 		INSERT INTO contact (account, access_number, number, label) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account, access_number) DO UPDATE SET number = excluded.number, label = excluded.label`,
 		c.Account, c.AccessNumber, c.Number, c.Label)
@@ -217,7 +217,7 @@ func (s *Service) Contacts(ctx context.Context, account string) ([]ContactEntry,
 
 // RemoveContact makes an access number stand for nobody on an account. ErrNotFound.
 func (s *Service) RemoveContact(ctx context.Context, account string, access e164.Number) error {
-	done, err := s.db.ExecContext(ctx, `DELETE FROM contact WHERE account = $1 AND access_number = $2`, account, access)
+	done, err := postgres.Exec(ctx, s.db, `DELETE FROM contact WHERE account = $1 AND access_number = $2`, account, access)
 	if err == nil {
 		err = one(done)
 	}

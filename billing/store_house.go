@@ -12,6 +12,7 @@ import (
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 )
 
 // Enterprise sells calls and has a book of its own.
@@ -46,7 +47,7 @@ func (s *Service) Enterprise(ctx context.Context, code string) (Enterprise, erro
 
 // SetVAT sets the tax within the prices of an enterprise, for calls authorised from now on. ErrNotFound.
 func (s *Service) SetVAT(ctx context.Context, code string, vat tariff.Percent) (Enterprise, error) {
-	done, err := s.db.ExecContext(ctx, `UPDATE enterprise SET vat_percent = $2 WHERE code = $1`, code, vat)
+	done, err := postgres.Exec(ctx, s.db, `UPDATE enterprise SET vat_percent = $2 WHERE code = $1`, code, vat)
 	if err == nil {
 		err = one(done)
 	}
@@ -71,7 +72,7 @@ func (s *Service) SetZone(ctx context.Context, zone string) error {
 		return fmt.Errorf("%.40q: %w", zone, ErrZone)
 	}
 	// PostgreSQL computes the dates: a zone that it does not know makes this fail here rather than at a posting.
-	_, err := s.db.ExecContext(ctx, `UPDATE commune SET zone = $1 WHERE now() AT TIME ZONE $1 IS NOT NULL`, zone)
+	_, err := postgres.Exec(ctx, s.db, `UPDATE commune SET zone = $1 WHERE now() AT TIME ZONE $1 IS NOT NULL`, zone)
 	if err != nil {
 		return fmt.Errorf("set zone: %w", err)
 	}

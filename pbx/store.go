@@ -68,7 +68,7 @@ func (s *Store) AddProvider(ctx context.Context, p Provider) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("add provider %s: %w", p.Code, err)
 	}
-	_, err := s.db.ExecContext(ctx, `
+	_, err := postgres.Exec(ctx, s.db, `
 		INSERT INTO provider (code, address, username, password, trust_caller_id)
 		VALUES ($1, $2, $3, $4, $5)`, p.Code, p.address(), p.user(), p.Password, p.TrustCallerID)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Store) SetProvider(ctx context.Context, code string, change func(*Provi
 
 // RemoveProvider removes a provider that has no access numbers: ErrNotFound, ErrInUse.
 func (s *Store) RemoveProvider(ctx context.Context, code string) error {
-	r, err := s.db.ExecContext(ctx, `DELETE FROM provider WHERE code = $1`, code)
+	r, err := postgres.Exec(ctx, s.db, `DELETE FROM provider WHERE code = $1`, code)
 	if postgres.Constraint(err) == "access_number_provider_fkey" {
 		return fmt.Errorf("provider %s is %w: remove its access numbers first", code, ErrInUse)
 	}
@@ -154,7 +154,7 @@ func (s *Store) AddAccessNumber(ctx context.Context, n AccessNumber) (AccessNumb
 	if err := n.check(); err != nil {
 		return AccessNumber{}, fmt.Errorf("add access number %s: %w", n.Number, err)
 	}
-	_, err := s.db.ExecContext(ctx, `
+	_, err := postgres.Exec(ctx, s.db, `
 		INSERT INTO access_number (number, provider, country, language, service)
 		VALUES ($1, $2, $3, $4, $5)`, n.Number, n.Provider, n.Country, n.Language, n.Service)
 	switch postgres.Constraint(err) {
@@ -171,7 +171,7 @@ func (s *Store) AddAccessNumber(ctx context.Context, n AccessNumber) (AccessNumb
 
 // RemoveAccessNumber removes an access number that stands for no contact: ErrNotFound, ErrInUse.
 func (s *Store) RemoveAccessNumber(ctx context.Context, n e164.Number) error {
-	r, err := s.db.ExecContext(ctx, `DELETE FROM access_number WHERE number = $1`, n)
+	r, err := postgres.Exec(ctx, s.db, `DELETE FROM access_number WHERE number = $1`, n)
 	if postgres.Constraint(err) == "contact_access_number_fkey" {
 		return fmt.Errorf("access number %s is %w: remove the contacts on it first", n, ErrInUse)
 	}

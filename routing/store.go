@@ -63,9 +63,12 @@ func (s *Store) AddTrunk(ctx context.Context, t Trunk) (Trunk, error) {
 	if err := t.check(); err != nil {
 		return Trunk{}, err
 	}
-	_, err := s.db.NamedExecContext(ctx, `
-		INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled)
-		VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled)`, t)
+	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled)
+			VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled)`, t)
+		return err
+	})
 	if postgres.Constraint(err) == "trunk_pkey" {
 		err = ErrExists
 	}
@@ -124,7 +127,7 @@ func (s *Store) SetTrunk(ctx context.Context, code string, change func(*Trunk)) 
 // RemoveTrunk takes a trunk away, or returns ErrNotFound. Calls keep its code as text and their rates with them; its
 // decks stay for the record, and would count again for a new trunk of the same code.
 func (s *Store) RemoveTrunk(ctx context.Context, code string) error {
-	result, err := s.db.ExecContext(ctx, `DELETE FROM trunk WHERE code = $1`, code)
+	result, err := postgres.Exec(ctx, s.db, `DELETE FROM trunk WHERE code = $1`, code)
 	if err == nil {
 		var n int64
 		if n, err = result.RowsAffected(); err == nil && n == 0 {

@@ -82,6 +82,64 @@ func TestInTxTriesAgain(t *testing.T) {
 	}
 }
 
+// A write that does not get its lock in time gets it later.
+func TestExecOutlastsLock(t *testing.T) {
+	ctx, db := context.Background(), pgtest.New(t)
+	db.SetMaxOpenConns(1) // its settings hold for all that follows
+	db.MustExec(`SET lock_timeout = '200ms'`)
+	owner := pgtest.Owner(t, db)
+	holder := owner.MustBegin()
+	holder.MustExec(`UPDATE revision SET n = n`)
+	done := make(chan error, 1)
+	go func() {
+		_, err := postgres.Exec(ctx, db, `UPDATE revision SET n = n + 1`)
+		done <- err
+	}()
+	seen := map[string]bool{}
+	await(t, "a second attempt", func() bool {
+		var attempts []string
+		err := owner.Select(&attempts, `
+			SELECT xact_start::text FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range attempts {
+			seen[a] = true
+		}
+		return len(seen) > 1
+	})
+	if err := errors.Join(holder.Rollback(), <-done); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is imported for minutes keeps nobody from changing something else; its revision comes with its end.
+func TestImportHoldsNoRevision(t *testing.T) {
+	db := pgtest.New(t)
+	revision := func() (n int) {
+		if err := db.Get(&n, `SELECT n FROM revision`); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	start := revision()
+	deck := db.MustBegin()
+	deck.MustExec(`
+		INSERT INTO deck (id, kind, name, version, currency, zone, active_from)
+		VALUES (gen_random_uuid(), 'retail', 'retail', 1, 'EUR', 'UTC', now())`)
+	if _, err := db.Exec(`UPDATE enterprise SET vat_percent = 19000000`); err != nil {
+		t.Errorf("beside an import: %v", err)
+	}
+	beside := revision()
+	if err := deck.Commit(); err != nil {
+		t.Error(err)
+	}
+	if end := revision(); beside <= start || end <= beside {
+		t.Errorf("revision %d, then %d, at the end %d", start, beside, end)
+	}
+}
+
 func TestInTxEndsDeadlock(t *testing.T) {
 	ctx, db := context.Background(), pgtest.New(t)
 	db.MustExec(`INSERT INTO book VALUES ('A', '', 'EUR'), ('B', '', 'EUR')`)
