@@ -86,7 +86,7 @@ func newBilling(db *postgres.DB, key []byte, c Config, log *slog.Logger) (*billi
 		return nil, fmt.Errorf("number of this run: %w", err)
 	}
 	return billing.New(db.DB, billing.Options{
-		Key: key, Node: c.Node, Boot: boot, Spool: filepath.Join(c.State, "spool"), Log: log,
+		Key: key, Node: c.Node, Boot: boot, Spool: spoolFolder(c.State), Log: log,
 	}), nil
 }
 
@@ -94,6 +94,9 @@ const (
 	keyFile  = "secret.key" // in the state folder; PINs and vouchers are worth nothing without it
 	keyBytes = 32
 )
+
+// spoolFolder is where the ends of calls wait for the database.
+func spoolFolder(state string) string { return filepath.Join(state, "spool") }
 
 // openKey reads the secret of the state folder if it is that of the database. It makes one for a database without.
 func openKey(ctx context.Context, db *postgres.DB, state string) ([]byte, error) {
