@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"telecommune/internal/postgres"
 )
 
 // completionTime is how long a shell waits for names; a database that must first be started may take longer, and then
@@ -31,11 +33,19 @@ func completeFlag(c *cobra.Command, flag string, names names) {
 }
 
 func lookUp(cmd *cobra.Command, names names) ([]string, cobra.ShellCompDirective) {
+	// TAB makes nothing, least of all a database.
+	c, err := config(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	if !postgres.Exists(databaseOptions(c)) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
 	cmd.SetContext(ctx)
 	var found []string
-	err := with(cmd, func(ctx context.Context, s services) (err error) {
+	err = with(cmd, func(ctx context.Context, s services) (err error) {
 		found, err = names(ctx, s)
 		return err
 	})

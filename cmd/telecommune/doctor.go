@@ -76,7 +76,7 @@ OK is as it should be, WARN works with a drawback, FAIL must be mended; with any
 
 // examine makes all checks, in the order in which things are needed.
 func examine(ctx context.Context, c Config) []finding {
-	findings := []finding{checkPostgres(c), checkState(c), checkKey(c), checkDisk(c)}
+	findings := []finding{checkPostgres(c), checkState(c), checkDisk(c), checkSpool(c)}
 	findings = append(findings, checkDatabase(ctx, c)...)
 	prompts := checkPrompts(c)
 	findings = append(findings, prompts, checkSpeech(prompts.Status == good))
@@ -117,23 +117,6 @@ func checkState(c Config) finding {
 	return f
 }
 
-func checkKey(c Config) finding {
-	name := filepath.Join(c.State, keyFile)
-	f := finding{Check: "secret key", Status: good, Detail: name}
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		f.Detail = "will be made with the first PIN"
-	case err != nil:
-		f.Status, f.Detail, f.Fix = fail, err.Error(), "ls -l "+name
-	case info.Mode().Perm()&0o077 != 0:
-		f.Status, f.Detail, f.Fix = fail, name+" can be read by others", "chmod 600 "+name
-	case info.Size() != keyBytes:
-		f.Status, f.Detail, f.Fix = fail, fmt.Sprintf("%s has %d bytes instead of %d", name, info.Size(), keyBytes), "put back the copy of it"
-	}
-	return f
-}
-
 // Room that the database needs at least: it stops when its disk is full.
 const (
 	diskWarn = 2 << 30 // bytes
@@ -163,13 +146,19 @@ func checkDisk(c Config) finding {
 	return f
 }
 
-// checkDatabase opens the database as every command does, and looks for what a call needs.
+// checkDatabase opens the database as every command does, but makes none, and looks for what a call needs.
 func checkDatabase(ctx context.Context, c Config) []finding {
+	if !postgres.Exists(databaseOptions(c)) {
+		return []finding{
+			{"database", good, "will be made by the first command that needs it", ""},
+			{"set-up", warn, "nobody may send calls yet", "telecommune provider add CODE --address IP"},
+		}
+	}
 	db, err := postgres.Open(ctx, databaseOptions(c))
 	if err != nil {
 		return []finding{{"database", fail, oneLine(err.Error()), "telecommune migrate, or what it says"}}
 	}
-	findings := []finding{{"database", good, "reachable, its schema is up to date", ""}, checkSetUp(ctx, db), checkExchange(ctx, db)}
+	findings := []finding{{"database", good, "reachable, its schema is up to date", ""}, checkKey(ctx, c, db), checkSetUp(ctx, db), checkExchange(ctx, db)}
 	if err := db.Close(); err != nil {
 		findings = append(findings, finding{"database", warn, oneLine("closing it: " + err.Error()), "telecommune doctor"})
 	}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"telecommune/internal/postgres"
+)
+
+// checkup runs doctor on a state folder and gives what it found by the name of the check.
+func checkup(t *testing.T, state string) map[string]finding {
+	t.Helper()
+	r := tcWith(t, "", "doctor", "-o", "json", "--state", state)
+	found := map[string]finding{}
+	for _, f := range decode[[]finding](t, r.out) {
+		found[f.Check] = f
+	}
+	return found
+}
+
+// TestLookingMakesNothing holds that doctor and completion leave an empty machine as it is.
+func TestLookingMakesNothing(t *testing.T) {
+	for what, state := range map[string]string{"no folder": filepath.Join(freshState(t), "none"), "an empty one": freshState(t)} {
+		found := checkup(t, state)
+		if f := found["database"]; f.Status != good || !strings.Contains(f.Detail, "will be made") {
+			t.Errorf("%s: database %+v", what, f)
+		}
+		if f := found["set-up"]; f.Status != warn {
+			t.Errorf("%s: set-up %+v", what, f)
+		}
+		if r := tcWith(t, "", "__complete", "--state", state, "account", "show", ""); r.code != 0 || r.out != ":4\n" {
+			t.Errorf("%s: completion: exit %d, %q", what, r.code, r.out)
+		}
+		if left, err := os.ReadDir(state); err == nil && len(left) > 0 {
+			t.Errorf("%s: made %v", what, left)
+		}
+	}
+}
+
+func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
+	home := freshState(t)
+	db, err := postgres.Open(t.Context(), postgres.Options{State: home, Log: quiet()}) // kept up
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	key, spool := filepath.Join(home, keyFile), filepath.Join(home, "spool")
+	see := func(check string, want status, words ...string) {
+		t.Helper()
+		f := checkup(t, home)[check]
+		for _, w := range words {
+			if f.Status != want || !strings.Contains(f.Detail+" "+f.Fix, w) {
+				t.Errorf("%+v, want %s that says %q", f, want, w)
+			}
+		}
+	}
+	run := func(line string) {
+		t.Helper()
+		if r := tcWith(t, "", append(strings.Fields(line), "--state", home)...); r.code != 0 {
+			t.Fatal(r.err)
+		}
+	}
+	put := func(name, content string) {
+		t.Helper()
+		if err := os.MkdirAll(spool, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(spool, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see("spool", good, "in the books")
+	see("secret key", good, "will be made")
+	if _, err := os.Stat(key); err == nil {
+		t.Error("doctor made a key")
+	}
+	run("account add anna")
+	run("pin issue --account anna")
+	see("secret key", good, key)
+	if err := os.Rename(key, key+".away"); err != nil {
+		t.Fatal(err)
+	}
+	see("secret key", warn, "missing", "put back", "forget-key")
+	if err := makeKey(key); err != nil {
+		t.Fatal(err)
+	}
+	see("secret key", fail, "not the one", "put back")
+
+	call, err := json.Marshal(map[string]string{"some": "call"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("1.drain", string(call)+"\n")
+	see("spool", warn, "1 calls wait", "serve")
+	put("unreadable.jsonl", "x\ny\n")
+	see("spool", warn, "2 calls can't be settled", "unreadable.jsonl")
+}
