@@ -6,12 +6,14 @@ import (
 	"maps"
 	"slices"
 
+	"telecommune/billing/ledger"
 	"telecommune/internal/money"
 )
 
 // expected is the part of `expect` that this program can come to.
 type expected struct {
 	Balances map[string]map[string]money.Amount `json:"balances"`
+	Periods  map[ledger.Period]Period           `json:"periods"`
 	Calls    map[string]Call                    `json:"calls"`
 	Journal  []Entry                            `json:"journal"`
 }
@@ -35,12 +37,16 @@ func (s *scenario) compare(r Result, ran map[string]bool) []string {
 	}
 	if ran != nil {
 		want.upTo(ran)
+		maps.DeleteFunc(want.Periods, func(p ledger.Period, _ Period) bool { _, closed := r.Periods[p]; return !closed })
 	}
 	if want.Balances != nil {
 		d.sums("balance of", books(r.Balances), books(want.Balances))
 	}
 	if want.Journal != nil {
 		d.sums("journal: event", journal(r.Journal), journal(want.Journal))
+	}
+	if want.Periods != nil {
+		d.sums("period", periods(r.Periods), periods(want.Periods))
 	}
 	for _, id := range slices.Sorted(maps.Keys(want.Calls)) {
 		if got := r.Calls[id]; got != want.Calls[id] {
@@ -52,7 +58,7 @@ func (s *scenario) compare(r Result, ran map[string]bool) []string {
 
 // upTo leaves out what comes of later events.
 func (w *expected) upTo(ran map[string]bool) {
-	w.Journal = slices.DeleteFunc(w.Journal, func(e Entry) bool { return e.Event != "opening" && !ran[e.Event] })
+	w.Journal = slices.DeleteFunc(w.Journal, func(e Entry) bool { return e.Event != opening && !ran[e.Event] })
 	maps.DeleteFunc(w.Calls, func(id string, _ Call) bool { return !ran[id] })
 	w.Balances = map[string]map[string]money.Amount{}
 	for _, e := range w.Journal {
@@ -110,6 +116,27 @@ func books(balances map[string]map[string]money.Amount) map[string]money.Amount 
 	for book, accounts := range balances {
 		for account, balance := range accounts {
 			flat[book+" "+account] = balance
+		}
+	}
+	return flat
+}
+
+// periods names each amount of each period; what is not there is zero.
+func periods(all map[ledger.Period]Period) map[string]money.Amount {
+	flat := map[string]money.Amount{}
+	for p, period := range all {
+		for name, amount := range map[string]money.Amount{
+			"mutual_expenses": period.MutualExpenses, "levy": period.Levy, "pool": period.Pool, "carry": period.Carry,
+		} {
+			flat[string(p)+" "+name] = amount
+		}
+		for name, amounts := range map[string]map[string]money.Amount{
+			"rents": period.Rents, "interest": period.Interest, "interest_paid": period.InterestPaid,
+			"redeemed": period.Redeemed, "remainder": period.Remainder, "dividends": period.Dividends,
+		} {
+			for id, amount := range amounts {
+				flat[string(p)+" "+name+" "+id] = amount
+			}
 		}
 	}
 	return flat

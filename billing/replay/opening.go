@@ -63,7 +63,7 @@ func (w *world) openingReference(book, code, sub string) error {
 		_, known = w.assets[sub]
 		known = known || sub == "general"
 	case "2000", "2400":
-		known = w.members[sub]
+		_, known = w.members[sub]
 	case "3200":
 		known = sub == "pool"
 	}

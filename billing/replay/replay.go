@@ -28,7 +28,7 @@ type Options struct {
 // Result is what a scenario came to (design.md 9.4).
 type Result struct {
 	Balances map[string]map[string]money.Amount `json:"balances"` // by book and account, debit positive, none is zero
-	Periods  map[string]any                     `json:"periods"`
+	Periods  map[ledger.Period]Period           `json:"periods"`  // closed by the run
 	Auctions map[string]any                     `json:"auctions"`
 	Calls    map[string]Call                    `json:"calls"`
 	Journal  []Entry                            `json:"journal"`
@@ -41,6 +41,20 @@ type Call struct {
 	Price  money.Amount `json:"price"`
 	VAT    money.Amount `json:"vat"`
 	Cost   money.Amount `json:"cost"`
+}
+
+// Period is what a close came to (scenario format 10). The commune's part is empty until the commune has one.
+type Period struct {
+	Rents          map[string]money.Amount `json:"rents"`         // by agreement
+	Interest       map[string]money.Amount `json:"interest"`      // accrued, by series
+	InterestPaid   map[string]money.Amount `json:"interest_paid"` // by series
+	Redeemed       map[string]money.Amount `json:"redeemed"`      // by series
+	Remainder      map[string]money.Amount `json:"remainder"`     // rent passed to the pool, by asset
+	MutualExpenses money.Amount            `json:"mutual_expenses"`
+	Levy           money.Amount            `json:"levy"`
+	Pool           money.Amount            `json:"pool"`      // after the levy, before the split
+	Dividends      map[string]money.Amount `json:"dividends"` // by member
+	Carry          money.Amount            `json:"carry"`
 }
 
 // Entry is one journal entry and the event that caused it.
@@ -119,7 +133,7 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 	}
 	result, err := r.result(ctx)
 	if err == nil && o.Inspect != nil {
-		err = o.Inspect(ctx, tx, r.names)
+		err = o.Inspect(ctx, tx, r.books.ids)
 	}
 	if err != nil {
 		return empty(), nil, fmt.Errorf("replay: %w", err)
@@ -136,7 +150,7 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 
 func empty() Result {
 	return Result{
-		Balances: map[string]map[string]money.Amount{}, Periods: map[string]any{}, Auctions: map[string]any{},
+		Balances: map[string]map[string]money.Amount{}, Periods: map[ledger.Period]Period{}, Auctions: map[string]any{},
 		Calls: map[string]Call{}, Journal: []Entry{},
 	}
 }

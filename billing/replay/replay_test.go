@@ -5,10 +5,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jmoiron/sqlx"
+
+	"telecommune/billing/ledger"
 	"telecommune/billing/replay"
+	"telecommune/internal/postgres"
 	"telecommune/internal/postgres/pgtest"
 )
 
@@ -30,13 +37,15 @@ func TestScenarios(t *testing.T) {
 		entries     int
 	}{
 		{"01-first-call.json", "", 2},
+		{"04-pricing.json", "", 52},
 		{"04-pricing.json", "close-2027-06", 51},
 		{"05-errors-duplicate-event-id.json", "", 3},
 		{"05-errors-insufficient-credit.json", "", 5},
 		{"05-errors-unbalanced-opening.json", "", 0},
-		{"05-errors-period-closed.json", "close-2027-06", 2},
+		{"05-errors-period-closed.json", "", 3},
+		{"05-errors-period-closed.json", "e02", 2},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(tt.name+" "+tt.until, func(t *testing.T) {
 			result, differences, err := replay.Run(t.Context(), db, file(t, tt.name), replay.Options{Until: tt.until})
 			if err != nil {
 				t.Fatal(err)
@@ -58,9 +67,28 @@ func TestScenarios(t *testing.T) {
 // What the run stops at is said plainly, with the result up to there.
 func TestNotSupportedYet(t *testing.T) {
 	db := pgtest.New(t)
-	result, _, err := replay.Run(t.Context(), db, file(t, "04-pricing.json"), replay.Options{})
-	if !errors.Is(err, replay.ErrUnsupported) || !strings.Contains(err.Error(), "close") || len(result.Journal) != 51 {
-		t.Errorf("%d entries, %v", len(result.Journal), err)
+	const call = `{"id": "K01", "type": "call"`
+	asset := []string{
+		`"assets": []`, `"assets": [{"id": "A", "kind": "server", "cost": "12.00", "life_months": 12, "months_depreciated": 0, "meter": "none"}]`,
+		`"opening": {}`, `"opening": {"COM": {"1500:A": "12.00", "3100:A": "-12.00"}}`,
+	}
+	for _, tt := range []struct {
+		name  string
+		edits []string
+		want  string
+	}{
+		{"an event of the commune", []string{call, `{"id": "u", "type": "usage"}, ` + call}, "usage"},
+		{"a close with assets", append(asset, call, `{"id": "c", "type": "close", "period": "2027-06"}, `+call), "close"},
+		{
+			"a close with something to share", []string{
+				`"opening": {}`, `"opening": {"COM": {"1000": "12.00", "3200:pool": "-12.00"}}`, call, `{"id": "c", "type": "close", "period": "2027-06"}, ` + call,
+			}, "close",
+		},
+	} {
+		result, _, err := replay.Run(t.Context(), db, edit(t, tt.edits...), replay.Options{})
+		if !errors.Is(err, replay.ErrUnsupported) || !strings.Contains(err.Error(), tt.want) || result.Journal[len(result.Journal)-1].Event != "e01" {
+			t.Errorf("%s: %+v, %v", tt.name, result.Journal, err)
+		}
 	}
 }
 
@@ -86,14 +114,17 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// edit replaces text in the first scenario, once.
-func edit(t *testing.T, old, new string) []byte {
+// edit replaces text in the first scenario, each old by its new once.
+func edit(t *testing.T, oldNew ...string) []byte {
 	t.Helper()
 	s := string(file(t, "01-first-call.json"))
-	if strings.Count(s, old) < 1 {
-		t.Fatalf("no %q in the scenario", old)
+	for pair := range slices.Chunk(oldNew, 2) {
+		if !strings.Contains(s, pair[0]) {
+			t.Fatalf("no %q in the scenario", pair[0])
+		}
+		s = strings.Replace(s, pair[0], pair[1], 1)
 	}
-	return []byte(strings.Replace(s, old, new, 1))
+	return []byte(s)
 }
 
 func TestRefusals(t *testing.T) {
@@ -145,6 +176,7 @@ func TestRefusals(t *testing.T) {
 		{"a balance beyond 64 bits", call, event(`{"id": "e02", "type": "topup", "at": "2027-06-01", "account": "C1", "amount": "9223372036854.77"}`), 1, "amount_precision"},
 		{"unknown account", topUp, `"account": "C2", "amount": "10.00"}`, 0, "unknown_account"},
 		{"an id again", `"id": "K01", "type"`, `"id": "e01", "type"`, 1, "duplicate_event_id"},
+		{"the id of the opening", `"id": "e01", "type"`, `"id": "opening", "type"`, 0, "duplicate_event_id"},
 		{"unknown destination", `"destination": "UA-mobile"`, `"destination": "MD-mobile"`, 1, "unknown_reference"},
 		{"unknown trunk", `"trunk": "T1"`, `"trunk": "T2"`, 1, "unknown_reference"},
 		{"negative seconds", `"answered_seconds": 125`, `"answered_seconds": -1`, 1, "bad_scenario"},
@@ -153,6 +185,8 @@ func TestRefusals(t *testing.T) {
 		{"a price beyond 64 bits", `"answered_seconds": 125`, `"answered_seconds": 9223372036854775807`, 1, "amount_precision"},
 		{"a closed period", `"at": "2027-06-01", `, `"at": "2027-05-31", `, 0, "period_closed"},
 		{"a close too early", call, event(`{"id": "c", "type": "close", "period": "2027-07"}`), 1, "period_open"},
+		{"a close of no month", call, event(`{"id": "c", "type": "close", "period": "2027-13"}`), 1, "bad_scenario"},
+		{"a close with a day", call, event(`{"id": "c", "type": "close", "at": "2027-07-01", "period": "2027-06"}`), 1, "bad_scenario"},
 		{"a voucher beyond the credit", call, event(`{"id": "v", "type": "voucher_issue", "at": "2027-06-01", "voucher": "V", "account": "C1", "amount": "10.000001"}`), 1, "insufficient_credit"},
 		{"a voucher nobody issued", call, event(`{"id": "v", "type": "voucher_redeem", "at": "2027-06-01", "voucher": "V", "account": "C1"}`), 1, "unknown_reference"},
 	} {
@@ -179,6 +213,7 @@ func TestDifferences(t *testing.T) {
 		{"an account more", `"1000": "10.00", "2100`, `"2500": "1.00", "1000": "10.00", "2100`, "balance of CALL 2500 is 0.00, expected 1.00"},
 		{"a line", `"debit": "0.21875"`, `"debit": "0.2"`, "journal: event K01 (2027-06-01): CALL 5000:T1 debit is 0.21875, expected 0.20"},
 		{"a date", `"K01", "date": "2027-06-01"`, `"K01", "date": "2027-06-02"`, "journal: event K01 (2027-06-02)"},
+		{"a period", `"expect": {`, `"expect": {"periods": {"2027-06": {"pool": "0.01", "dividends": {}}},`, "period 2027-06 pool is 0.00, expected 0.01"},
 		{"a price", `"price": "0.399"`, `"price": "0.4"`, "call K01 is"},
 		{"an error that does not come", `"expect": {`, `"expect_error": {"event": 1, "code": "wrong_state"}, "expect": {`, "nothing was refused"},
 		{"an error that nobody expects", `"answered_seconds": 125`, `"answered_seconds": 3159`, "event 1 is refused: insufficient_credit"},
@@ -210,4 +245,115 @@ func TestVouchersAndLateCalls(t *testing.T) {
 	if late := result.Journal[len(result.Journal)-1]; late.Event != "late" || late.Date != "2027-06-01" {
 		t.Errorf("%+v; want the late call on the first open day", late)
 	}
+}
+
+// events puts events before the first scenario's own, which happen in June.
+func events(t *testing.T, more string) []byte {
+	t.Helper()
+	return edit(t, `"events": [`, `"events": [`+more+",")
+}
+
+func TestPeriods(t *testing.T) {
+	const (
+		may   = `{"id": "m", "type": "topup", "at": "2027-05-31T21:59:59Z", "account": "C1", "amount": "1.00"}`
+		early = `{"id": "t", "type": "topup", "at": "2027-07-31T22:00:00Z", "account": "C1", "amount": "1.00"}`
+		june  = `{"id": "c6", "type": "close", "period": "2027-06"}`
+		july  = `{"id": "c7", "type": "close", "period": "2027-07"}`
+		late  = `{"id": "late", "type": "call", "at": "2027-06-01T12:00:00Z", "account": "C1", "destination": "UA-mobile", "trunk": "T1", "answered_seconds": 6}`
+	)
+	db := pgtest.New(t)
+	for _, tt := range []struct {
+		name   string
+		events []string
+		event  int
+		code   string
+	}{
+		{"the last second of a closed month, by the zone", []string{may}, 0, "period_closed"},
+		{"a later month first", []string{july}, 0, "period_open"},
+		{"two months, out of order", []string{june, `{"id": "c8", "type": "close", "period": "2027-08"}`}, 1, "period_open"},
+		{"closed again, then a top-up of June", []string{june, `{"id": "again", "type": "close", "period": "2027-06"}`}, 2, "period_closed"},
+		{"a voucher of a closed month", []string{june, `{"id": "v", "type": "voucher_issue", "at": "2027-06-30", "voucher": "V", "account": "C1", "amount": "1.00"}`}, 1, "period_closed"},
+		{"a late call, of August by then", []string{early, june, july, late}, 4, "period_closed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := strings.Replace(string(events(t, strings.Join(tt.events, ","))), `"zone": "UTC"`, `"zone": "Europe/Berlin"`, 1)
+			result, _, err := replay.Run(t.Context(), db, []byte(s), replay.Options{})
+			if err != nil || result.Error == nil || result.Error.Event != tt.event || result.Error.Code != tt.code {
+				t.Fatalf("%+v, %v; want event %d: %s", result.Error, err, tt.event, tt.code)
+			}
+			for _, e := range result.Journal {
+				if e.Event == "late" && e.Date != "2027-08-01" {
+					t.Errorf("%+v; want it on the first open day", e)
+				}
+			}
+		})
+	}
+}
+
+// A close takes what is dated up to its last day, and leaves the result of the next month alone.
+func TestClose(t *testing.T) {
+	db := pgtest.New(t)
+	s := edit(t, `"members": []`, `"members": [{"id": "M1", "joined": "2027-06-30"}, {"id": "M2", "joined": "2027-07-01"}, {"id": "M3", "joined": "2026-01-01", "left": "2027-06-01"}]`,
+		`"answered_seconds": 125}`, `"answered_seconds": 125},
+  {"id": "K02", "type": "call", "at": "2027-07-01", "account": "C1", "destination": "UA-mobile", "trunk": "T1", "answered_seconds": 60},
+  {"id": "c", "type": "close", "period": "2027-06"},
+  {"id": "K03", "type": "call", "at": "2027-06-30", "account": "C1", "destination": "UA-mobile", "trunk": "T1", "answered_seconds": 60}`)
+	result, _, err := replay.Run(t.Context(), db, s, replay.Options{})
+	if err != nil || result.Error != nil {
+		t.Fatalf("%+v, %v", result.Error, err)
+	}
+	for account, want := range map[string]string{"3900": "-0.18025", "4000:T1": "-0.38", "5000:T1": "0.21"} {
+		if got := result.Balances["CALL"][account].String(); got != want {
+			t.Errorf("%s is %s, want %s", account, got, want)
+		}
+	}
+	if period := result.Periods["2027-06"]; len(result.Periods) != 1 || len(period.Dividends) != 1 || period.Rents == nil {
+		t.Errorf("%+v; want June, with nothing for M1 alone", result.Periods)
+	}
+	if _, has := result.Periods["2027-06"].Dividends["M1"]; !has {
+		t.Errorf("%+v; want M1", result.Periods)
+	}
+}
+
+// Ids are any text; nothing of it is changed on the way through the books.
+func TestOpaqueIds(t *testing.T) {
+	db := pgtest.New(t)
+	for _, id := range []string{"C 1", "é", strings.Repeat("long", 700), "a:b", "n0", `\u0000`, "COM", "👋🏽"} {
+		s := string(file(t, "01-first-call.json"))
+		for _, name := range []string{"C1", "T1", "K1", "CALL", "e01", "UA-mobile"} {
+			s = strings.ReplaceAll(s, `"`+name+`"`, `"`+name+id+`"`)
+			s = strings.ReplaceAll(s, `:`+name+`"`, `:`+name+id+`"`)
+		}
+		result, differences, err := replay.Run(t.Context(), db, []byte(s), replay.Options{})
+		if err != nil || result.Error != nil || len(differences) > 0 || len(result.Journal) != 2 {
+			t.Errorf("%.20q: %q, %+v, %v", id, differences, result.Error, err)
+		}
+	}
+}
+
+// Two runs at once, and a posting beside them, don't meet.
+func TestRunsAtOnce(t *testing.T) {
+	db := pgtest.New(t)
+	scenario := file(t, "05-errors-period-closed.json")
+	var running sync.WaitGroup
+	for range 4 {
+		running.Go(func() {
+			if _, differences, err := replay.Run(t.Context(), db, scenario, replay.Options{}); err != nil || len(differences) > 0 {
+				t.Errorf("%q, %v", differences, err)
+			}
+		})
+	}
+	running.Go(func() {
+		err := postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
+			_, err := ledger.Post(t.Context(), tx, ledger.Entry{
+				Key: "k", Kind: "topup", At: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+				Lines: []ledger.Line{ledger.Debit("CALL", "1000", 1), ledger.Credit("CALL", "2100", 1)},
+			})
+			return err
+		})
+		if err != nil {
+			t.Errorf("a posting of 2020 in a database without closed periods: %v", err)
+		}
+	})
+	running.Wait()
 }

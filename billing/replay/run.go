@@ -15,6 +15,7 @@ import (
 // event is one step of a run.
 type event struct {
 	*object
+	n     int // from 0
 	id    string
 	at    time.Time
 	date  ledger.Date
@@ -42,8 +43,9 @@ func (r *run) all(ctx context.Context, events []json.RawMessage, until string) e
 	if err := r.atomic(ctx, func() error { return r.open(ctx) }); err != nil {
 		return err
 	}
+	r.ran[opening] = true
 	for i, raw := range events {
-		e := &event{object: readObject(fmt.Sprintf("event %d", i), raw)}
+		e := &event{object: readObject(fmt.Sprintf("event %d", i), raw), n: i}
 		e.id = e.ident("id")
 		if until != "" && e.id == until {
 			return nil
@@ -93,7 +95,7 @@ func (r *run) when(e *event) {
 		e.fail(badScenario, "at: %.40q is neither a day nor a time with offset", s)
 	}
 	e.at, e.date = at, ledger.DateOf(at, r.world.zone)
-	e.early = at.Before(r.world.firstPeriod)
+	e.early = e.date < r.next.First()
 }
 
 // ready ends the reading of an event that a closed period does not take.
@@ -107,8 +109,8 @@ func (e *event) ready() error {
 	return nil
 }
 
-// account reads the field `account` and finds it.
-func (r *run) account(e *event) (string, account) {
+// holder reads the field `account` and finds it.
+func (r *run) holder(e *event) (string, account) {
 	id := e.text("account")
 	a, known := r.world.accounts[id]
 	if !known {
@@ -118,12 +120,12 @@ func (r *run) account(e *event) (string, account) {
 }
 
 func (r *run) topUp(ctx context.Context, e *event) error {
-	id, a := r.account(e)
+	id, a := r.holder(e)
 	amount := e.amount("amount", money.Cent, money.Cent)
 	if err := e.ready(); err != nil {
 		return err
 	}
-	return r.post(ctx, e, "topup", "Top-up "+id, billing.TopUpLines(r.book(a.enterprise), id, amount))
+	return r.post(ctx, e, "topup", "Top-up "+id, billing.TopUpLines(r.book(a.enterprise), r.name(id), amount))
 }
 
 // voucher is credit on paper.
@@ -134,7 +136,7 @@ type voucher struct {
 }
 
 func (r *run) voucherIssue(ctx context.Context, e *event) error {
-	id, a := r.account(e)
+	id, a := r.holder(e)
 	name := e.ident("voucher")
 	amount := e.amount("amount", money.Micro, money.Micro)
 	if err := e.ready(); err != nil {
@@ -144,7 +146,7 @@ func (r *run) voucherIssue(ctx context.Context, e *event) error {
 		return refuse(wrongState, "%s: voucher %q was issued before", e.path, name)
 	}
 	err := r.post(ctx, e, "voucher-issue", "Voucher "+name+" of "+id,
-		billing.VoucherIssueLines(r.book(a.enterprise), id, amount))
+		billing.VoucherIssueLines(r.book(a.enterprise), r.name(id), amount))
 	if err == nil {
 		r.vouchers[name] = &voucher{enterprise: a.enterprise, amount: amount}
 	}
@@ -152,7 +154,7 @@ func (r *run) voucherIssue(ctx context.Context, e *event) error {
 }
 
 func (r *run) voucherRedeem(ctx context.Context, e *event) error {
-	id, a := r.account(e)
+	id, a := r.holder(e)
 	name := e.ident("voucher")
 	v := r.vouchers[name]
 	if v == nil {
@@ -165,7 +167,7 @@ func (r *run) voucherRedeem(ctx context.Context, e *event) error {
 		return refuse(wrongState, "%s: voucher %q is spent, or another enterprise's", e.path, name)
 	}
 	err := r.post(ctx, e, "voucher-redeem", "Voucher "+name+" redeemed by "+id,
-		billing.VoucherRedeemLines(r.book(a.enterprise), id, v.amount))
+		billing.VoucherRedeemLines(r.book(a.enterprise), r.name(id), v.amount))
 	if err == nil {
 		v.spent = true
 	}
@@ -173,7 +175,7 @@ func (r *run) voucherRedeem(ctx context.Context, e *event) error {
 }
 
 func (r *run) call(ctx context.Context, e *event) error {
-	id, a := r.account(e)
+	id, a := r.holder(e)
 	destination, trunkID := e.text("destination"), e.text("trunk")
 	seconds := e.integer("answered_seconds", 0)
 	t, known := r.world.trunks[trunkID]
@@ -195,32 +197,11 @@ func (r *run) call(ctx context.Context, e *event) error {
 	if err != nil {
 		return refuse(amountPrecision, "%s: %v", e.path, err)
 	}
-	if e.early { // a late record counts on the first day of the open period (economics.md D-09)
-		e.date = ledger.DateOf(r.world.firstPeriod, r.world.zone)
-	}
 	r.calls[e.id] = Call{Billed: charge.Billed, Price: charge.Price, VAT: charge.VAT, Cost: charge.Cost}
 	text := fmt.Sprintf("Call %s %s->%s trunk %s %ds", e.id, id, destination, trunkID, seconds)
-	err = r.post(ctx, e, "call", text, billing.CallLines(r.book(a.enterprise), id, trunkID, t.carrier, charge))
+	err = r.post(ctx, e, "call", text, billing.CallLines(r.book(a.enterprise), r.name(id), r.name(trunkID), r.name(t.carrier), charge))
 	if err != nil {
 		delete(r.calls, e.id)
 	}
 	return err
-}
-
-// closePeriod knows the two cases that post nothing; a real close is not supported yet.
-func (r *run) closePeriod(_ context.Context, e *event) error {
-	period, err := time.ParseInLocation("2006-01", e.text("period"), r.world.zone)
-	if err != nil {
-		e.fail(badScenario, "period: %v", err)
-	}
-	if err := e.done(); err != nil {
-		return err
-	}
-	switch period.Compare(r.world.firstPeriod) {
-	case -1:
-		return nil // closed before: nothing to do
-	case 1:
-		return refuse(periodOpen, "%s: the next period to close is another", e.path)
-	}
-	return fmt.Errorf("%s, close: %w", e.path, ErrUnsupported)
 }

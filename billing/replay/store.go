@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
-	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -22,23 +24,48 @@ type run struct {
 	tx       *sqlx.Tx
 	world    world
 	id       string
-	codes    map[string]string    // code of a book in the database
-	names    map[string]string    // and back
+	books    names                // codes of the books
+	subs     names                // names of sub-accounts
 	posted   map[uuid.UUID]string // event of an entry
+	next     ledger.Period        // the first that is open
+	periods  map[ledger.Period]Period
 	calls    map[string]Call
 	vouchers map[string]*voucher
 	ran      map[string]bool // ids of the events that went well
 }
 
 func newRun(tx *sqlx.Tx, w world) *run {
+	id := uuid.NewString()
 	return &run{
-		tx: tx, world: w, id: uuid.NewString(), codes: map[string]string{}, names: map[string]string{},
-		posted: map[uuid.UUID]string{}, calls: map[string]Call{}, vouchers: map[string]*voucher{}, ran: map[string]bool{},
+		tx: tx, world: w, id: id, books: newNames("replay-" + id[:8] + "-"), subs: newNames("n"), next: w.firstPeriod,
+		posted: map[uuid.UUID]string{}, periods: map[ledger.Period]Period{}, calls: map[string]Call{}, vouchers: map[string]*voucher{}, ran: map[string]bool{},
 	}
 }
 
 // book gives the code of a book of the scenario.
-func (r *run) book(name string) string { return r.codes[name] }
+func (r *run) book(id string) string { return r.books.name(id) }
+
+// name gives the name of a sub-account.
+func (r *run) name(id string) string { return r.subs.name(id) }
+
+// account gives an account of the scenario as the books write it.
+func (r *run) account(account string) string {
+	if code, sub, has := strings.Cut(account, ":"); has {
+		return code + ":" + r.name(sub)
+	}
+	return account
+}
+
+// original gives an account of the books as the scenario writes it.
+func (r *run) original(account string) string {
+	if code, name, has := strings.Cut(account, ":"); has {
+		return code + ":" + r.subs.ids[name]
+	}
+	return account
+}
+
+// key is what the keys of the entries of an event begin with; -1 is the opening.
+func (r *run) key(event int) string { return fmt.Sprintf("replay:%s:%d", r.id, event) }
 
 // open makes the books, a balance row for each prepaid account, and the opening entry.
 func (r *run) open(ctx context.Context) error {
@@ -46,16 +73,17 @@ func (r *run) open(ctx context.Context) error {
 	if _, err := r.tx.ExecContext(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
 		return err
 	}
-	for i, name := range append([]string{"COM"}, r.world.enterprises...) {
-		code := "replay-" + r.id[:8] + "-" + strconv.Itoa(i)
-		_, err := r.tx.ExecContext(ctx, `INSERT INTO book (code, name, currency) SELECT $1, $2, currency FROM commune`, code, name)
+	if err := r.openFrom(ctx); err != nil {
+		return err
+	}
+	for _, id := range append([]string{"COM"}, r.world.enterprises...) {
+		_, err := r.tx.ExecContext(ctx, `INSERT INTO book (code, name, currency) SELECT $1, 'replay', currency FROM commune`, r.book(id))
 		if err != nil {
 			return err
 		}
-		r.codes[name], r.names[code] = code, name
 	}
 	for id, a := range r.world.accounts {
-		if err := ledger.OpenBalance(ctx, r.tx, r.book(a.enterprise), billing.CreditAccount(id), 0); err != nil {
+		if err := ledger.OpenBalance(ctx, r.tx, r.book(a.enterprise), billing.CreditAccount(r.name(id)), 0); err != nil {
 			return err
 		}
 	}
@@ -64,13 +92,19 @@ func (r *run) open(ctx context.Context) error {
 		balances := r.world.opening[book]
 		for _, account := range slices.Sorted(maps.Keys(balances)) {
 			if balances[account] != 0 {
-				lines = append(lines, ledger.Line{Book: r.book(book), Account: account, Amount: balances[account]})
+				lines = append(lines, ledger.Line{Book: r.book(book), Account: r.account(account), Amount: balances[account]})
 			}
 		}
 	}
-	first := r.world.firstPeriod
-	return r.post(ctx, &event{id: "opening", at: first, date: ledger.DateOf(first, r.world.zone)}, "opening", "Opening balances", lines)
+	first, err := time.ParseInLocation(time.DateOnly, string(r.next.First()), r.world.zone)
+	if err != nil {
+		return err
+	}
+	return r.post(ctx, &event{n: -1, id: opening, at: first, date: r.next.First()}, "opening", "Opening balances", lines)
 }
+
+// opening is the id of the event that posts the opening balances.
+const opening = "opening"
 
 // atomic runs one event; what it did is undone when it fails.
 func (r *run) atomic(ctx context.Context, fn func() error) error {
@@ -88,32 +122,40 @@ func (r *run) atomic(ctx context.Context, fn func() error) error {
 	return err
 }
 
-// post adds the entry of an event; without lines there is none.
+// post adds the entry of an event; without lines there is none. A late record, which only a call can be here, counts on
+// the first day of the open period (economics.md D-09).
 func (r *run) post(ctx context.Context, e *event, kind, text string, lines []ledger.Line) error {
 	if len(lines) == 0 {
 		return nil
 	}
 	id, err := ledger.Post(ctx, r.tx, ledger.Entry{
-		Key: "replay:" + r.id + ":" + e.id, Kind: kind, Text: text, Actor: "replay", At: e.at, Date: e.date, Lines: lines,
+		Key: r.key(e.n), Kind: kind, Text: strings.ReplaceAll(text, "\x00", "\uFFFD"), Actor: "replay",
+		At: e.at, Date: e.date, Late: true, Lines: lines,
 	})
-	switch {
-	case errors.Is(err, ledger.ErrOverdrawn):
-		return refuse(insufficientCredit, "%s: %v", e.id, err)
-	case errors.Is(err, money.ErrRange):
-		return refuse(amountPrecision, "%s: %v", e.id, err)
-	case err != nil:
-		return err
+	if err != nil {
+		return refused(e, err)
 	}
 	r.posted[id] = e.id
 	return nil
 }
 
+// refused gives what the ledger refuses for reasons in the scenario the code that they have there.
+func refused(e *event, err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrOverdrawn):
+		return refuse(insufficientCredit, "%s: %v", e.id, err)
+	case errors.Is(err, money.ErrRange):
+		return refuse(amountPrecision, "%s: %v", e.id, err)
+	}
+	return err
+}
+
 // result reads back what the books say.
 func (r *run) result(ctx context.Context) (Result, error) {
 	result := empty()
-	result.Calls = r.calls
+	result.Calls, result.Periods = r.calls, r.periods
 	entries := map[uuid.UUID]ledger.Posted{} // an entry with lines in two books is found twice
-	for code, name := range r.names {
+	for code, name := range r.books.ids {
 		trial, err := ledger.Trial(ctx, r.tx, ledger.TrialFilter{Book: code})
 		if err != nil {
 			return result, err
@@ -125,7 +167,7 @@ func (r *run) result(ctx context.Context) (Result, error) {
 			if result.Balances[name] == nil {
 				result.Balances[name] = map[string]money.Amount{}
 			}
-			result.Balances[name][l.Account] = l.Balance
+			result.Balances[name][r.original(l.Account)] = l.Balance
 		}
 		posted, err := ledger.Journal(ctx, r.tx, ledger.JournalFilter{Book: code})
 		if err != nil {
@@ -141,7 +183,7 @@ func (r *run) result(ctx context.Context) (Result, error) {
 		p := entries[id]
 		entry := Entry{Event: r.posted[id], Date: p.Date, Text: p.Text}
 		for _, l := range p.Lines {
-			entry.Lines = append(entry.Lines, line(r.names[l.Book], l.Account, l.Amount))
+			entry.Lines = append(entry.Lines, line(r.books.ids[l.Book], r.original(l.Account), l.Amount))
 		}
 		result.Journal = append(result.Journal, entry)
 	}

@@ -21,10 +21,10 @@ type scenario struct {
 // world is what is there before the first event.
 type world struct {
 	zone        *time.Location
-	firstPeriod time.Time // midnight of its first day in zone
+	firstPeriod ledger.Period
 	vat         tariff.Percent
 	opening     map[string]map[string]money.Amount
-	members     map[string]bool
+	members     map[string]member
 	enterprises []string
 	accounts    map[string]account
 	assets      map[string]asset
@@ -34,6 +34,8 @@ type world struct {
 }
 
 type account struct{ enterprise string }
+
+type member struct{ joined, left ledger.Date } // left: none, as long as he stays
 
 type asset struct {
 	cost              money.Amount
@@ -80,9 +82,7 @@ func (w *world) read(o *object) {
 		o.fail(badScenario, "%v", err)
 		w.zone = time.UTC
 	}
-	if w.firstPeriod, err = time.ParseInLocation("2006-01", o.text("first_period"), w.zone); err != nil {
-		o.fail(badScenario, "first_period: %v", err)
-	}
+	w.firstPeriod = o.period("first_period")
 	policies := o.object("policies")
 	if w.vat, err = tariff.ParsePercent(policies.text("vat_percent")); err != nil {
 		policies.fail(amountPrecision, "vat_percent: %v", err)
@@ -109,14 +109,15 @@ func (w *world) readOpening(o *object) {
 const maxAmount = money.Amount(1<<63 - 1)
 
 func (w *world) readThings(o *object) {
-	w.members, w.accounts, w.assets, w.trunks = map[string]bool{}, map[string]account{}, map[string]asset{}, map[string]trunk{}
+	w.members, w.accounts, w.assets, w.trunks = map[string]member{}, map[string]account{}, map[string]asset{}, map[string]trunk{}
 	o.list("members", func(m *object) {
 		id := m.ident("id")
-		m.day("joined")
+		joined := m.day("joined")
+		var left ledger.Date
 		if m.has("left") {
-			m.day("left")
+			left = m.day("left")
 		}
-		newThing(m, w.members, id, true)
+		newThing(m, w.members, id, member{joined, left})
 	})
 	books := map[string]bool{"COM": true}
 	o.list("enterprises", func(e *object) {
@@ -127,8 +128,10 @@ func (w *world) readThings(o *object) {
 	o.list("accounts", func(a *object) {
 		id := a.ident("id")
 		newThing(a, w.accounts, id, account{a.text("enterprise")})
-		if member := a.optText("member", ""); member != "" && !w.members[member] {
-			a.fail(unknownReference, "member %q", member)
+		if member := a.optText("member", ""); member != "" {
+			if _, known := w.members[member]; !known {
+				a.fail(unknownReference, "member %q", member)
+			}
 		}
 	})
 	o.list("assets", func(a *object) {
@@ -163,6 +166,15 @@ func (o *object) day(name string) ledger.Date {
 		o.fail(badScenario, "%s: %v", name, err)
 	}
 	return d
+}
+
+// period reads a month.
+func (o *object) period(name string) ledger.Period {
+	p, err := ledger.ParsePeriod(o.text(name))
+	if err != nil {
+		o.fail(badScenario, "%s: %v", name, err)
+	}
+	return p
 }
 
 // readAgreement checks the form of an agreement; nothing uses it yet.
