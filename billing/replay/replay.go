@@ -8,22 +8,12 @@
 package replay
 
 import (
-	"context"
 	"errors"
 	"fmt"
-
-	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
 )
-
-// Options of a run.
-type Options struct {
-	Until string // id of an event: stop before it, and compare what there should be by then
-	// Inspect, when set, looks at the books before they go; names are those of the scenario by the code of the book.
-	Inspect func(ctx context.Context, tx *sqlx.Tx, names map[string]string) error
-}
 
 // Result is what a scenario came to (design.md 9.4).
 type Result struct {
@@ -109,44 +99,6 @@ func refuse(code, format string, args ...any) error {
 
 // ErrUnsupported is returned by Run for what scenarios may have and this program does not do yet.
 var ErrUnsupported = errors.New("not supported yet")
-
-// Run replays a scenario. The result is the books as they stand at the end or before the first refused event;
-// differences tell how it is unlike what the scenario expects, none when it is right (an expected refusal is right). An
-// error means that the run itself broke off, at something unsupported or for want of the database; the result is then
-// what there was up to there.
-func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, []string, error) {
-	s, err := parse(scenario)
-	if err != nil {
-		result := empty()
-		result.Error = asRefusal(err)
-		return result, s.compare(result, nil), nil
-	}
-	tx, err := db.BeginTxx(ctx, nil)
-	if err != nil {
-		return empty(), nil, fmt.Errorf("replay: %w", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // nothing is ever committed; an error of the run has been told already
-	r := newRun(tx, s.world)
-	broken := r.all(ctx, s.events, o.Until)
-	if broken != nil && asRefusal(broken) == nil && !errors.Is(broken, ErrUnsupported) {
-		return empty(), nil, fmt.Errorf("replay: %w", broken)
-	}
-	result, err := r.result(ctx)
-	if err == nil && o.Inspect != nil {
-		err = o.Inspect(ctx, tx, r.books.ids)
-	}
-	if err != nil {
-		return empty(), nil, fmt.Errorf("replay: %w", err)
-	}
-	if errors.Is(broken, ErrUnsupported) {
-		return result, nil, fmt.Errorf("replay: %w", broken)
-	}
-	result.Error = asRefusal(broken)
-	if o.Until == "" {
-		return result, s.compare(result, nil), nil
-	}
-	return result, s.compare(result, r.ran), nil
-}
 
 func empty() Result {
 	return Result{

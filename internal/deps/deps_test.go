@@ -2,8 +2,12 @@
 package deps
 
 import (
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,8 +45,55 @@ var libraries = []struct {
 	{"github.com/emiago/sipgo", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/emiago/diago", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/pion/", []string{"pbx/sipua", "pbx/simcarrier"}},
-	{"github.com/lib/pq", []string{"internal/postgres*", "billing*", "routing", "pbx"}},
 	{"github.com/spf13/cobra", []string{"cmd/telecommune"}},
+}
+
+// sqlFiles are the files that may speak with the database, by patterns of path.Match: what owns a table keeps its SQL in
+// files of that name. cmd puts the parts together; conformance is a suite of tests, though its files are not named so.
+var sqlFiles = []string{
+	"*/store*.go", "*/*/store*.go", "billing/ledger/*.go", "internal/postgres/*.go", "internal/postgres/*/*.go",
+	"cmd/telecommune/*.go", "pbx/conformance/*.go", "*_test.go", "*/*_test.go", "*/*/*_test.go",
+}
+
+var sqlLibraries = []string{"github.com/jmoiron/sqlx", "github.com/lib/pq"}
+
+func TestSQLStaysInTheStores(t *testing.T) {
+	const root = "../.."
+	seen := 0
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Ext(name) != ".go" {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return nil //nolint:nilerr // what does not compile fails its own build, not this test
+		}
+		name, err = filepath.Rel(root, name)
+		for _, imported := range file.Imports {
+			library := strings.Trim(imported.Path.Value, `"`)
+			if !slices.ContainsFunc(sqlLibraries, func(l string) bool { return library == l || strings.HasPrefix(library, l+"/") }) {
+				continue
+			}
+			seen++
+			if !mayUseSQL(name) {
+				t.Errorf("%s imports %s: only stores do", name, library)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 20 {
+		t.Fatalf("only %d imports seen: the test looks at nothing", seen)
+	}
+}
+
+func mayUseSQL(file string) bool {
+	return slices.ContainsFunc(sqlFiles, func(pattern string) bool {
+		ok, err := path.Match(pattern, file)
+		return err == nil && ok
+	})
 }
 
 func TestImportsRunOneWay(t *testing.T) {
@@ -76,6 +127,14 @@ func TestImportsRunOneWay(t *testing.T) {
 }
 
 func TestRulesCanFail(t *testing.T) {
+	for file, may := range map[string]bool{
+		"routing/store.go": true, "billing/store_call.go": true, "billing/statement/store.go": true, "web/web_test.go": true,
+		"web/web.go": false, "billing/charge.go": false, "billing/replay/replay.go": false, "pbx/sipua/leg.go": false,
+	} {
+		if mayUseSQL(file) != may {
+			t.Errorf("%s may use SQL: want %v", file, may)
+		}
+	}
 	if !matches("billing*", "billing/ledger") || !matches("billing*", "billing") || matches("billing", "billing/ledger") {
 		t.Error("patterns match the wrong packages")
 	}
