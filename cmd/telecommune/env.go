@@ -24,6 +24,11 @@ import (
 // quiet is the log of commands: what matters of their work is their output or their one line of error.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// warnings is the log of a command's database: why it takes long, when it does.
+func warnings(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 func databaseOptions(c Config) postgres.Options {
 	return postgres.Options{State: c.State, DSN: c.DB, Log: quiet()}
 }
@@ -61,7 +66,7 @@ func open(cmd *cobra.Command, openKey func(context.Context, *postgres.DB, string
 	if err != nil {
 		return err
 	}
-	db, err := openDB(cmd.Context(), c, false, quiet())
+	db, err := openDB(cmd.Context(), c, false, warnings(cmd))
 	if err != nil {
 		return err
 	}
