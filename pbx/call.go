@@ -39,7 +39,7 @@ type call struct {
 	way      routing.Candidate // the one that answered, or was tried last
 	release  func()            // gives the trunk's channel back
 	far      Leg               // from its answer on
-	talked   time.Time         // when the talk was over; zero when the two were never joined
+	talked   time.Time         // when the talk was over; zero when there was none
 }
 
 func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
@@ -184,7 +184,7 @@ func (c *call) close(ctx context.Context, reason error) {
 }
 
 // settlement is what has become of the call. Time is delivered from the far side's answer to the first hang-up, by the
-// monotonic clock, and only when the two were joined.
+// monotonic clock, when the two were joined or the far side hung up before they could be.
 func (c *call) settlement(why verdict) billing.Settlement {
 	s := billing.Settlement{
 		Call: c.origin.Call, Trunk: c.way.Trunk.Code, Carrier: c.way.Trunk.Carrier, Cost: c.way.Row, Ended: time.Now(),
@@ -199,11 +199,11 @@ func (c *call) settlement(why verdict) billing.Settlement {
 	s.AnsweredAt, s.Ended = c.far.AnsweredAt(), c.talked
 	s.SIP, s.Q850 = 200, NormalClearing.Q850
 	for _, leg := range []Leg{c.leg, c.far} {
-		if end, ended := endOf(leg); ended && end.At.Before(s.Ended) {
+		if end, ended := endOf(leg); ended && !end.At.After(s.Ended) {
 			s.Ended, s.SIP, s.Q850 = end.At, end.SIP, end.Q850
 		}
 	}
-	if s.Answered = s.Ended.Sub(s.AnsweredAt); s.Answered > 0 {
+	if s.Answered = max(s.Ended.Sub(s.AnsweredAt), 0); s.Answered > 0 {
 		s.Outcome = billing.Answered
 	}
 	return s

@@ -22,7 +22,8 @@ type Switch interface {
 
 	// Dial makes one attempt to reach to over its trunk, as a fresh dialog, and returns the answered leg. While the far
 	// side rings, caller, which is answered, hears its early media or else a ring tone. The attempt is cancelled when
-	// ctx or caller ends or to.RingTimeout passes. A failure is a *DialError.
+	// ctx or caller ends or to.RingTimeout passes. A failure is a *DialError. The leg of a far side that answered and
+	// hung up at once may have ended already.
 	Dial(ctx context.Context, caller Leg, to Target) (Leg, error)
 
 	// Bridge joins two answered legs, media and digits both ways, until Close or the end of either. Codecs that don't
@@ -149,7 +150,7 @@ var (
 
 // DialError is a failed attempt.
 type DialError struct {
-	SIP  int  // the final status; 0 when none came (network failure, cancelled)
+	SIP  int  // the final status; 0 when none came (network failure, cancelled); 200: what failed came after the answer
 	Q850 int  // of the Reason header, else mapped from SIP; 0 when none
 	Rang bool // a 180 or 183 came before
 	Err  error

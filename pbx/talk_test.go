@@ -1,6 +1,7 @@
 package pbx_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -151,4 +152,36 @@ func TestDeliveredTimeEndsWithTheFirstHangup(t *testing.T) {
 			x.expect("authorise +380441234567 for anna", "settle answered 4.3s on cheap, 200/31")
 		})
 	}
+}
+
+// A far side that hangs up before the two are joined has answered: no other trunk is tried, and the caller stays.
+func TestFarSideHangsUpBeforeTheTalk(t *testing.T) {
+	for _, lasted := range []time.Duration{0, 300 * time.Millisecond} {
+		onExchange(t, func(x *exchange) {
+			x.bridging = func() error {
+				time.Sleep(lasted)
+				x.far[0].finish(pbx.ByPeer, 31)
+				return fmt.Errorf("bridge: %w", pbx.ErrEnded)
+			}
+			p := x.call(gateway, anna)
+			p.types(kyiv + "#")
+			p.hears(prompt.AskNextNumber)
+			p.hangsUp()
+			p.waits()
+			x.expect("authorise +380441234567 for anna", fmt.Sprintf("settle answered %v on cheap, 200/31", lasted))
+		})
+	}
+}
+
+// What fails after the far side's answer is not tried over another trunk.
+func TestAnsweredWithAnotherCodec(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		x.parties["cheap"] = party{fails: &pbx.DialError{SIP: 200, Q850: 88, Err: pbx.ErrCodec}}
+		p := x.call(gateway, anna)
+		p.types(kyiv + "#")
+		p.hears(prompt.NoWay, prompt.AskNextNumber)
+		p.hangsUp()
+		p.waits()
+		x.expect("authorise +380441234567 for anna", "settle failed 0s on cheap, 200/88")
+	})
 }

@@ -87,7 +87,7 @@ var failures = []scenario{
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Codec: &pcmu, Sound: simcarrier.Tone}})
 		r := newRig(t, start, plan{trunks: trunks(far.Addr())})
 		c := r.call(simcarrier.PhoneConfig{Codecs: []simcarrier.Codec{simcarrier.PCMA}}, contact)
-		r.settled(want{outcome: billing.Failed, sip: 488})
+		r.settled(want{outcome: billing.Failed, sip: 200})
 		c.Hangup()
 		if h := c.Heard(); h.Tone > 0 {
 			t.Errorf("heard %+v", h)

@@ -129,6 +129,16 @@ func (c *call) next() *sip.Response {
 	return res
 }
 
+// overtaken gives a 2xx that waits to be taken, or nil.
+func (c *call) overtaken() *sip.Response {
+	for res := c.next(); res != nil; res = c.next() {
+		if res.IsSuccess() {
+			return res
+		}
+	}
+	return nil
+}
+
 // again handles a 2xx after the first.
 func (c *call) again(res *sip.Response) {
 	c.mu.Lock()

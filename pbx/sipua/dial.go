@@ -169,6 +169,9 @@ func (a *attempt) run(ctx context.Context) error {
 		case <-a.call.tx.Done():
 			return a.broken(ctx, a.call.tx.Err())
 		case <-ctx.Done():
+			if res := a.call.overtaken(); res != nil && a.caller.ctx.Err() == nil && a.far.ctx.Err() != nil {
+				return a.answered(res) // the far side answered, and hung up before we looked
+			}
 			call, provisional := a.call, a.provisional
 			a.e.spawn(nil, func() { call.abandon(provisional) })
 			return a.broken(ctx, nil)
@@ -275,7 +278,7 @@ func (a *attempt) stopTone() {
 }
 
 // answered takes the 2xx. A description that is not for us is told to the far side by BYE, and to the caller of Dial as
-// a 488.
+// a failure after a 200. A far side that has hung up already did answer: its leg is handed over as it is.
 func (a *attempt) answered(res *sip.Response) error {
 	at := time.Now()
 	far := a.far
@@ -288,6 +291,9 @@ func (a *attempt) answered(res *sip.Response) error {
 		err = far.takeAnswer(res.Body())
 	}
 	far.mu.Lock()
+	if ended := far.end.At; !ended.IsZero() && ended.Before(at) {
+		at = ended
+	}
 	far.answered, far.offering = at, false
 	far.mu.Unlock()
 	if err != nil {
@@ -295,11 +301,11 @@ func (a *attempt) answered(res *sip.Response) error {
 		if errors.Is(err, errNoAudio) {
 			err = errors.Join(pbx.ErrCodec, err)
 		}
-		return &pbx.DialError{SIP: 488, Q850: 88, Rang: a.rang, Err: err}
+		return &pbx.DialError{SIP: res.StatusCode, Q850: 88, Rang: a.rang, Err: err}
 	}
 	far.up(at)
 	far.gotSession(res)
-	if far.ctx.Err() != nil || a.caller.ctx.Err() != nil {
+	if a.caller.ctx.Err() != nil {
 		far.Hangup(normal)
 		return &pbx.DialError{Rang: a.rang, Err: pbx.ErrEnded}
 	}

@@ -334,8 +334,8 @@ func checkContinuous(t *testing.T, packets [][]byte) {
 	}
 }
 
-// TestDialCodecMismatch: voice is not transcoded, so an answer with another codec only is a failure, and the far side is
-// hung up.
+// TestDialCodecMismatch: voice is not transcoded, so an answer with another codec only is a failure after a 200, and the
+// far side is hung up.
 func TestDialCodecMismatch(t *testing.T) {
 	for _, answer := range []string{"0", "18"} {
 		d := dialing(t, "8", nil)
@@ -344,9 +344,28 @@ func TestDialCodecMismatch(t *testing.T) {
 		d.carrier.request("ACK")
 		bye := d.carrier.request("BYE")
 		d.carrier.respond(bye, 200, "")
-		if err := d.failure(); !errors.Is(err, pbx.ErrCodec) || err.SIP != 488 {
+		if err := d.failure(); !errors.Is(err, pbx.ErrCodec) || err.SIP != 200 || err.Q850 != 88 {
 			t.Errorf("got %+v", err)
 		}
+	}
+}
+
+// TestDialHungUpAtOnce: a far side that answers and hangs up in one breath has answered.
+func TestDialHungUpAtOnce(t *testing.T) {
+	d := dialing(t, "8", nil)
+	m := d.carrier.request("INVITE")
+	d.carrier.respond(m, 180, "")
+	d.carrier.answered(m)
+	bye := d.carrier.build("BYE", d.carrier.contact, "")
+	d.carrier.respond(m, 200, d.carrier.sdp("8"))
+	d.carrier.send(bye)
+	got := d.out.get(t)
+	if got.err != nil {
+		t.Fatalf("got %+v", got.err)
+	}
+	<-got.far.Done()
+	if end := got.far.End(); end.By != pbx.ByPeer || got.far.AnsweredAt().IsZero() {
+		t.Errorf("ended %+v", end)
 	}
 }
 
