@@ -3,7 +3,6 @@ package tariff
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -109,8 +108,9 @@ func (d *Decks) nextChange(name string, n e164.Number, after time.Time) time.Tim
 	if v == nil {
 		return next
 	}
-	for node := range v.path(n.Digits()) {
-		for i := node.first; i < node.last; i++ {
+	nodes, length := v.path(n.Digits())
+	for _, node := range nodes[:length] {
+		for i := v.nodes[node].first; i < v.nodes[node].last; i++ {
 			sooner(v.rows[i].EffectiveFrom)
 			sooner(v.rows[i].EffectiveTo)
 			if v.rows[i].Window != "" { // windows begin and end with minutes
@@ -224,48 +224,50 @@ func (v *version) add(prefix string) int32 {
 	return at
 }
 
-// path walks down the digits, as far as there are prefixes.
-func (v *version) path(digits string) iter.Seq[*node] {
-	return func(yield func(*node) bool) {
-		n := int32(0)
-		for i := range len(digits) {
-			digit := digits[i] - '0'
-			if digit > 9 {
-				return
-			}
-			if n = v.nodes[n].next[digit]; n == 0 || !yield(&v.nodes[n]) {
-				return
-			}
+// path walks down the digits as far as there are prefixes, and gives those that have rows.
+func (v *version) path(digits string) (nodes [e164.MaxDigits]int32, length int) {
+	at := int32(0)
+	for i := range min(len(digits), len(nodes)) {
+		digit := digits[i] - '0'
+		if digit > 9 {
+			break
+		}
+		if at = v.nodes[at].next[digit]; at == 0 {
+			break
+		}
+		if v.nodes[at].last > 0 {
+			nodes[length] = at
+			length++
 		}
 	}
+	return nodes, length
 }
 
-// find keeps the last row on the path that counts: the longest prefix in force.
+// find goes back from the longest prefix to the first that has a row for the instant.
 func (v *version) find(digits string, at time.Time) (Row, bool) {
-	best := int32(-1)
+	nodes, length := v.path(digits)
 	asked := false
 	var when moment
-	for n := range v.path(digits) {
-		windowed := false
-		for j := n.first; j < n.last; j++ {
+	for length > 0 {
+		length--
+		best := int32(-1)
+		for j := v.nodes[nodes[length]].first; j < v.nodes[nodes[length]].last; j++ {
 			switch {
 			case !v.rows[j].effective(at):
 			case v.window == nil || v.window[j] == 0:
-				if !windowed {
-					best = j
-				}
+				best = j
 			case v.window[j] != unreadable:
 				if !asked {
 					when, asked = v.calendar.moment(at), true
 				}
 				if v.spans[v.window[j]].contain(when) {
-					best, windowed = j, true
+					return v.rows[j], true
 				}
 			}
 		}
+		if best >= 0 {
+			return v.rows[best], true
+		}
 	}
-	if best < 0 {
-		return Row{}, false
-	}
-	return v.rows[best], true
+	return Row{}, false
 }

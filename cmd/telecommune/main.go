@@ -88,8 +88,8 @@ decimals such as 12.50; instants are RFC 3339.`,
 		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
 		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), exchangeRateCommand(), rateCommand(), routeCommand(),
 		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),
-		callCommand(), statementCommand(), booksCommand(), enterpriseCommand(), communeCommand(),
-		versionCommand(),
+		callCommand(), statementCommand(), booksCommand(), periodCommand(), enterpriseCommand(), communeCommand(),
+		benchCommand(), versionCommand(),
 	)
 	eachCommand(root, func(c *cobra.Command) {
 		if c.HasParent() && c.HasSubCommands() && c.RunE == nil {
