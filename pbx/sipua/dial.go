@@ -101,6 +101,12 @@ func (a *attempt) prepare(caller *media, c codec) error {
 	return nil
 }
 
+// firstResponse is the default of Engine.firstResponse. A server that is there says 100 within 200 ms (17.2.1); a dead one
+// is not waited for as long as the transaction would (Timer B), since the caller hears nothing meanwhile.
+const firstResponse = 5 * time.Second
+
+var errSilent = errors.New("no response to INVITE")
+
 var errDraining = errors.New("the engine is stopping")
 
 // identify builds the INVITE with our identity: From and P-Asserted-Identity (RFC 3325) bear the number to present, or
@@ -147,11 +153,14 @@ func (a *attempt) run(ctx context.Context) error {
 	if err := a.send(ctx); err != nil {
 		return a.broken(ctx, err)
 	}
+	silent := time.NewTimer(a.e.firstResponse)
+	defer silent.Stop()
 	for {
 		select {
 		case <-a.call.arrived:
 			res := a.call.next()
 			a.provisional = true
+			silent.Stop()
 			switch {
 			case res == nil || res.StatusCode == 100:
 			case res.IsProvisional():
@@ -165,9 +174,14 @@ func (a *attempt) run(ctx context.Context) error {
 				if err := a.send(ctx); err != nil {
 					return a.broken(ctx, err)
 				}
+				silent.Reset(a.e.firstResponse)
 			}
 		case <-a.call.tx.Done():
 			return a.broken(ctx, a.call.tx.Err())
+		case <-silent.C:
+			call := a.call
+			a.e.spawn(nil, func() { call.abandon(false) })
+			return a.broken(ctx, errSilent)
 		case <-ctx.Done():
 			if res := a.call.overtaken(); res != nil && a.caller.ctx.Err() == nil && a.far.ctx.Err() != nil {
 				return a.answered(res) // the far side answered, and hung up before we looked

@@ -433,6 +433,29 @@ func TestDialNobodyThere(t *testing.T) {
 	}
 }
 
+// TestDialSilentTrunk: a trunk without any response is given up soon, and what it answers late is taken back.
+func TestDialSilentTrunk(t *testing.T) {
+	carrier := newPeer(t)
+	failures := make(report[error], 1)
+	r := start(t, setup{tweak: func(e *Engine) { e.firstResponse = 200 * time.Millisecond }}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		_, err := in.(*leg).e.Dial(ctx, in, pbx.Target{Trunk: trunkTo(carrier), Number: "+380441234567"})
+		failures <- err
+		<-in.Done()
+	})
+	p := phone(r)
+	p.call(p.sdp("8"))
+	m := carrier.request("INVITE")
+	var err *pbx.DialError
+	if !errors.As(failures.get(t), &err) || err.SIP != 0 || err.Q850 != 0 || !errors.Is(err, errSilent) {
+		t.Errorf("got %+v", err)
+	}
+	carrier.respond(m, 200, carrier.sdp("8"))
+	carrier.request("ACK")
+	carrier.respond(carrier.request("BYE"), 200, "")
+	p.bye()
+}
+
 // TestFreshDialog: each attempt has a Call-ID of its own.
 func TestFreshDialog(t *testing.T) {
 	carrier := newPeer(t)

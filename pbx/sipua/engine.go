@@ -54,10 +54,11 @@ type Engine struct {
 	draining bool                // no new calls
 	closed   bool                // nothing new at all
 
-	minExpires time.Duration  // Min-SE
-	stopTime   time.Duration  // that Run waits for the answers to its last BYEs
-	work       sync.WaitGroup // handlers and all that they started
-	stopped    chan struct{}  // closed when Run waits for the other sides no longer
+	minExpires    time.Duration  // Min-SE
+	firstResponse time.Duration  // to an INVITE of ours; a trunk that lets it pass is dead
+	stopTime      time.Duration  // that Run waits for the answers to its last BYEs
+	work          sync.WaitGroup // handlers and all that they started
+	stopped       chan struct{}  // closed when Run waits for the other sides no longer
 }
 
 // Two settings of the library are variables of the whole process. UDP carries what the other side sends and what we
@@ -87,7 +88,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		conf: c, log: c.Log, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
-		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, stopTime: stopTime, stopped: make(chan struct{}),
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
 	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
