@@ -42,36 +42,63 @@ func registerExpires(req *sip.Request, c *sip.ContactHeader) time.Duration {
 	return maxExpires
 }
 
-// register keeps the trunks registered that ask for it, until ctx ends.
+// binding is what a registration depends on; what else changes in a trunk leaves it alone.
+type binding struct{ code, address, transport, user, password string }
+
+func bindingOf(t routing.Trunk) binding {
+	return binding{t.Code, t.Address, t.Transport, t.User, t.Password}
+}
+
+// registrar is the keeper of one trunk's registration.
+type registrar struct {
+	binding
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+// register keeps the trunks registered that ask for it, until ctx ends. The registration of a trunk that was changed is
+// taken back before the new one is made: the other way round the end of the old would take the new away.
 func (e *Engine) register(ctx context.Context) {
-	running := map[routing.Trunk]context.CancelFunc{}
+	running := map[string]*registrar{} // by code of the trunk
 	var wait sync.WaitGroup
 	defer wait.Wait()
-	tick := time.NewTicker(trunksInterval)
-	defer tick.Stop()
 	for {
-		wanted := map[routing.Trunk]bool{}
+		wanted := map[string]routing.Trunk{}
 		for _, t := range e.conf.Trunks() {
 			if t.Register && t.Enabled {
-				wanted[t] = true
-				if running[t] == nil {
-					one, stop := context.WithCancel(ctx)
-					running[t] = stop
-					wait.Go(func() { e.keepRegistered(one, t) })
+				wanted[t.Code] = t
+			}
+		}
+		var ending <-chan struct{} // one is enough: what else is to be done follows
+		for code, r := range running {
+			if t, ok := wanted[code]; !ok || bindingOf(t) != r.binding {
+				r.stop()
+				select {
+				case <-r.ended:
+					delete(running, code)
+				default:
+					ending = r.ended
 				}
 			}
 		}
-		for t, stop := range running {
-			if !wanted[t] {
-				stop()
-				delete(running, t)
+		for code, t := range wanted {
+			if running[code] != nil {
+				continue
 			}
+			one, stop := context.WithCancel(ctx)
+			r := &registrar{bindingOf(t), stop, make(chan struct{})}
+			running[code] = r
+			wait.Go(func() {
+				defer close(r.ended)
+				e.keepRegistered(one, t)
+			})
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(trunksInterval):
+		case <-ending:
 		case <-ctx.Done():
-			for _, stop := range running {
-				stop()
+			for _, r := range running {
+				r.stop()
 			}
 			return
 		}
@@ -100,7 +127,7 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			if err == nil {
+			if err == nil || errors.Is(err, context.Canceled) { // broken off: the registrar may have it
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.stopTime)
 				defer cancel()
 				_, _ = r.send(last, 0)
@@ -117,6 +144,7 @@ type registration struct {
 	id    string
 	tag   string
 	seq   uint32
+	least time.Duration // that the registrar takes
 }
 
 var errRegister = errors.New("registration refused")
@@ -125,16 +153,14 @@ var errRegister = errors.New("registration refused")
 func (r *registration) send(ctx context.Context, expires time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, ackWait())
 	defer cancel()
-	r.seq++
-	req, err := r.request(expires)
-	if err != nil {
-		return 0, err
+	if expires > 0 {
+		expires = max(expires, r.least)
 	}
-	res, err := r.e.roundTrip(ctx, req)
-	if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) && r.trunk.User != "" {
-		r.seq++
-		if req, err = authorise(req, res, r.seq, r.trunk.User, r.trunk.Password); err == nil {
-			res, err = r.e.roundTrip(ctx, req)
+	req, res, err := r.ask(ctx, expires)
+	if err == nil && res.StatusCode == 423 { // too brief (section 10.2.8)
+		if least := r.minExpires(res); least > expires {
+			r.least, expires = least, least
+			req, res, err = r.ask(ctx, expires)
 		}
 	}
 	if err != nil {
@@ -162,6 +188,36 @@ func (r *registration) send(ctx context.Context, expires time.Duration) (time.Du
 		}
 	}
 	return max(granted, 10*time.Second), nil
+}
+
+// ask sends one REGISTER; a challenge is met once.
+func (r *registration) ask(ctx context.Context, expires time.Duration) (*sip.Request, *sip.Response, error) {
+	r.seq++
+	req, err := r.request(expires)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := r.e.roundTrip(ctx, req)
+	if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) && r.trunk.User != "" {
+		r.seq++
+		if req, err = authorise(req, res, r.seq, r.trunk.User, r.trunk.Password); err == nil {
+			res, err = r.e.roundTrip(ctx, req)
+		}
+	}
+	return req, res, err
+}
+
+// minExpires is the least that a registrar takes, up to maxExpires.
+func (r *registration) minExpires(res *sip.Response) time.Duration {
+	h := res.GetHeader("Min-Expires")
+	if h == nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(h.Value()), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(n)*time.Second, maxExpires)
 }
 
 func (r *registration) request(expires time.Duration) (*sip.Request, error) {
