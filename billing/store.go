@@ -39,6 +39,8 @@ type Service struct {
 	spool spool
 	log   *slog.Logger
 
+	settlements *postgres.Group[Settlement, struct{}]
+
 	mu      sync.Mutex
 	claimed bool     // Claim was successful once
 	doubted []CallID // authorised perhaps, but the answer never came; Run releases their holds
@@ -50,10 +52,12 @@ func New(db *sqlx.DB, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{
+	s := &Service{
 		db: db, node: o.Node, boot: o.Boot, key: o.Key, claim: postgres.NewClaim(db, "node "+o.Node),
 		spool: spool{folder: o.Spool, log: o.Log}, log: o.Log,
 	}
+	s.settlements = postgres.NewGroup(db, &s.guard, patience, s.settleAll)
+	return s
 }
 
 // Claim makes this program the only one that runs as its node, until Release or its end. serve needs it before it takes
@@ -161,6 +165,14 @@ func (r stamp) Value() (driver.Value, error) {
 	}
 	b, err := json.Marshal(tariff.Row(r))
 	return string(b), err
+}
+
+// row is nil where Value is NULL.
+func (r stamp) row() *tariff.Row {
+	if r == (stamp{}) {
+		return nil
+	}
+	return (*tariff.Row)(&r)
 }
 
 // Scan reads what Value wrote.

@@ -213,15 +213,18 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 			rates[i] = &text
 		}
 	}
-	// A call row is touched only after its hold, as Settle does it.
+	// A call row is touched only after its hold, as Settle does it, and the holds are locked in its order.
 	const store = `
 		WITH sign AS MATERIALIZED (
 		    SELECT call_id, trunk, carrier, rate, answered_at, answered_ms
 		    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
 		        AS s (call_id, trunk, carrier, rate, answered_at, answered_ms)
+		), locked AS MATERIALIZED (
+		    SELECT h.call_id, s.answered_ms FROM hold h JOIN sign s ON s.call_id = h.call_id
+		    ORDER BY h.call_id FOR UPDATE OF h
 		), alive AS (
-		    UPDATE hold SET alive_at = now(), answered_ms = GREATEST(hold.answered_ms, NULLIF(s.answered_ms, -1))
-		    FROM sign s WHERE hold.call_id = s.call_id
+		    UPDATE hold SET alive_at = now(), answered_ms = GREATEST(hold.answered_ms, NULLIF(l.answered_ms, -1))
+		    FROM locked l WHERE hold.call_id = l.call_id
 		    RETURNING hold.call_id
 		)
 		UPDATE call SET trunk = s.trunk, carrier = s.carrier, carrier_rate = s.rate::jsonb,

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -92,20 +91,17 @@ const dead = `(h.node = $1 AND h.boot <> $2 AND h.alive_at < $4
 func (s *Service) resolve(ctx context.Context, call CallID, since time.Time) (done bool, err error) {
 	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		done = false
-		h, err := lockHeld(ctx, tx, dead+` AND h.call_id = $5`, s.node, s.boot, lease.Seconds(), instant(since), call)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
+		running, err := lockHeld(ctx, tx, dead+` AND h.call_id = $5`, s.node, s.boot, lease.Seconds(), instant(since), call)
+		if err != nil || len(running) == 0 {
 			return err
 		}
-		st := lastSeen(h)
+		st := lastSeen(running[0])
 		hash, err := contentHash(st)
 		if err != nil {
 			return err
 		}
 		done = true
-		return s.finish(ctx, tx, h, st, hash)
+		return s.finish(ctx, tx, end{st, running[0], hash})
 	})
 	return done && err == nil, err
 }

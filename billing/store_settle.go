@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"telecommune/billing/ledger"
 	"telecommune/billing/tariff"
@@ -54,7 +56,7 @@ func (e ending) call() CallID {
 // end stores the end of a call, in the database or where it is not lost until that is back.
 func (s *Service) end(ctx context.Context, e ending) error {
 	ctx = context.WithoutCancel(ctx)
-	err := s.store(ctx, e)
+	err := s.storeTogether(ctx, e)
 	for _, pause := range endPauses {
 		if !passing(err) {
 			break
@@ -123,6 +125,21 @@ func (s *Service) storeKept(ctx context.Context) error {
 	return away
 }
 
+// storeTogether makes one attempt to store the end of a call, the paid ones of many calls in one transaction. Who has to
+// try again does so by himself: it may be because of the others.
+func (s *Service) storeTogether(ctx context.Context, e ending) error {
+	if e.Settlement == nil {
+		return s.store(ctx, e)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := s.settlements.Do(ctx, *e.Settlement)
+	if err != nil {
+		return fmt.Errorf("settle call %s: %w", e.call(), translate(err))
+	}
+	return nil
+}
+
 // store makes one attempt to write the end of a call into the database, bounded in time.
 func (s *Service) store(ctx context.Context, e ending) error {
 	_, err := inTime(ctx, s, func(ctx context.Context) (struct{}, error) {
@@ -153,25 +170,58 @@ func passing(err error) bool {
 var errContent = errors.New("a settlement that can't be written down")
 
 func (s *Service) settle(ctx context.Context, st Settlement) error {
-	hash, err := contentHash(st)
-	if err == nil {
-		err = s.tx(ctx, func(tx *sqlx.Tx) error { return s.settleTx(ctx, tx, st, hash) })
-	}
+	err := s.tx(ctx, func(tx *sqlx.Tx) error {
+		answers, err := s.settleAll(ctx, tx, []Settlement{st})
+		if err != nil {
+			return err
+		}
+		return answers[0].Err
+	})
 	if err != nil {
 		return fmt.Errorf("settle call %s: %w", st.Call, err)
 	}
 	return nil
 }
 
-func (s *Service) settleTx(ctx context.Context, tx *sqlx.Tx, st Settlement, hash []byte) error {
-	h, err := lockHeld(ctx, tx, `h.call_id = $1`, st.Call)
-	if errors.Is(err, sql.ErrNoRows) {
-		return closedAs(ctx, tx, st.Call, hash)
+// settleAll settles calls, in as many statements for all as for one. A settlement of a call that has no hold is answered
+// for itself; one that can't be stored is an error for all.
+func (s *Service) settleAll(ctx context.Context, tx *sqlx.Tx, sts []Settlement) ([]postgres.Answer[struct{}], error) {
+	calls := make([]string, len(sts))
+	for i, st := range sts {
+		calls[i] = st.Call.String()
 	}
+	running, err := lockHeld(ctx, tx, `h.call_id = ANY ($1)`, pq.Array(calls))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.finish(ctx, tx, h, st, hash)
+	holds := map[CallID]held{}
+	for _, h := range running {
+		holds[h.Call] = h
+	}
+	var ends, closed []end
+	var asked []int // of closed: its index in sts
+	for i, st := range sts {
+		hash, err := contentHash(st)
+		if err != nil {
+			return nil, err
+		}
+		h, runs := holds[st.Call]
+		if !runs { // or is in here twice
+			closed, asked = append(closed, end{Settlement: st, hash: hash}), append(asked, i)
+			continue
+		}
+		delete(holds, st.Call)
+		ends = append(ends, end{st, h, hash})
+	}
+	if err := s.finish(ctx, tx, ends...); err != nil {
+		return nil, err
+	}
+	answers := make([]postgres.Answer[struct{}], len(sts))
+	refused, err := closedAs(ctx, tx, closed...)
+	for k, why := range refused {
+		answers[asked[k]].Err = why
+	}
+	return answers, err
 }
 
 // held is a call that runs, with its hold.
@@ -200,53 +250,128 @@ type quoted struct {
 
 func (q quoted) quote() tariff.Quote { return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later} }
 
-// lockHeld reads a call that runs and locks its hold, so that it is settled once. sql.ErrNoRows when there is none.
-func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) (held, error) {
-	var h held
-	err := tx.GetContext(ctx, &h, `
+// lockHeld reads calls that run and locks their holds, so that they are settled once. Whoever locks several does so in the
+// order of the calls, and before any balance: two in different orders would wait for each other.
+func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) ([]held, error) {
+	var h []held
+	err := tx.SelectContext(ctx, &h, `
 		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
 		    c.number, c.retail_rate, c.later_rates, c.vat_percent, c.trunk, c.carrier, c.carrier_rate, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
-		WHERE `+where+` FOR UPDATE OF h`, args...)
+		WHERE `+where+` ORDER BY h.call_id FOR UPDATE OF h`, args...)
 	return h, err
 }
 
-// finish charges a call whose hold is locked and closes it. The time delivered beyond what was held is the house's, so
+// end is a settlement, the hold that it ends, and the hash of what asked for it.
+type end struct {
+	Settlement
+
+	held held
+	hash []byte
+}
+
+// finish charges calls whose holds are locked and closes them. The time delivered beyond what was held is the house's, so
 // that the price is never more than the hold. The row in force at the answer prices it, and stays with it.
-func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, h held, st Settlement, hash []byte) error {
-	if st.Ended.IsZero() {
-		st.Ended = time.Now() // a call without an end must not keep its hold
+func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
+	if len(ends) == 0 {
+		return nil
 	}
-	rate := h.quote().At(st.AnsweredAt)
-	seconds := AnsweredSeconds(st.Answered, rate.Affordable(h.Amount, h.CallLimit))
-	charge, err := s.charge(rate, st, h.VAT, seconds)
-	if err != nil {
-		return err
-	}
-	// The hold goes first: balance - held may not fall below the limit even for a moment.
-	if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE call_id = $1`, h.Call); err != nil {
-		return err
-	}
-	if _, err := ledger.Hold(ctx, tx, h.Book, CreditAccount(h.Account), -h.Amount); err != nil {
-		return err
-	}
-	var entry *uuid.UUID
-	if lines := CallLines(h.Book, h.Account, st.Trunk, st.Carrier, charge); len(lines) > 0 {
-		id, err := ledger.Post(ctx, tx, ledger.Entry{
-			Key: "call:" + h.Call.String(), Kind: "call", Actor: s.node, At: st.Ended, Late: true, Lines: lines,
-			Text: fmt.Sprintf("Call %s to %s, trunk %s, %d s", h.Account, h.Number, st.Trunk, seconds),
-		})
+	rows, changes := make([]closedCall, len(ends)), make([]ledger.Change, len(ends))
+	var entries []ledger.Entry
+	var posting []int // whose they are
+	for i, e := range ends {
+		if e.Ended.IsZero() {
+			e.Ended = time.Now() // a call without an end must not keep its hold
+		}
+		h, rate := e.held, e.held.quote().At(e.AnsweredAt)
+		seconds := AnsweredSeconds(e.Answered, rate.Affordable(h.Amount, h.CallLimit))
+		charge, err := s.charge(rate, e.Settlement, h.VAT, seconds)
 		if err != nil {
 			return err
 		}
-		entry = &id
+		rows[i] = e.closed(rate, seconds, charge)
+		changes[i] = ledger.Change{Book: h.Book, Account: CreditAccount(h.Account), Held: -h.Amount}
+		if lines := CallLines(h.Book, h.Account, e.Trunk, e.Carrier, charge); len(lines) > 0 {
+			posting = append(posting, i)
+			entries = append(entries, ledger.Entry{
+				Key: "call:" + h.Call.String(), Kind: "call", Actor: s.node, At: e.Ended, Late: true, Lines: lines,
+				Text: fmt.Sprintf("Call %s to %s, trunk %s, %d s", h.Account, h.Number, e.Trunk, seconds),
+			})
+		}
+	}
+	// The hold goes first: balance - held may not fall below the limit even for a moment.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE call_id = ANY ($1)`, pq.Array(callIDs(ends))); err != nil {
+		return err
+	}
+	if err := ledger.Hold(ctx, tx, changes...); err != nil {
+		return err
+	}
+	posted, err := ledger.PostAll(ctx, tx, entries)
+	if err != nil {
+		return err
+	}
+	for k, i := range posting {
+		if posted[k].Err != nil {
+			return posted[k].Err
+		}
+		rows[i].Entry = &posted[k].Value
+	}
+	return storeClosed(ctx, tx, rows)
+}
+
+func callIDs(ends []end) []string {
+	ids := make([]string, len(ends))
+	for i, e := range ends {
+		ids[i] = e.Call.String()
+	}
+	return ids
+}
+
+// closedCall is what a call came to, as storeClosed sends it; what is left out is NULL.
+type closedCall struct {
+	ID         CallID      `json:"id"`
+	Trunk      string      `json:"trunk"`
+	Carrier    string      `json:"carrier"`
+	Cost       *tariff.Row `json:"carrier_rate,omitempty"`
+	Rate       *tariff.Row `json:"retail_rate,omitempty"` // that priced it
+	AnsweredAt *time.Time  `json:"answered_at,omitempty"`
+	EndedAt    time.Time   `json:"ended_at"`
+	Answered   int         `json:"answered_seconds"`
+	Billed     int         `json:"billed_seconds"`
+	Price      int64       `json:"price"`
+	VAT        int64       `json:"vat"`
+	CostAmount int64       `json:"carrier_cost"`
+	Outcome    Outcome     `json:"outcome"`
+	SIP        int         `json:"sip"`
+	Q850       int         `json:"q850"`
+	Entry      *uuid.UUID  `json:"entry_id,omitempty"`
+	Hash       string      `json:"content_hash"`
+}
+
+func (e end) closed(rate tariff.Row, seconds int, charge Charge) closedCall {
+	return closedCall{
+		ID: e.Call, Trunk: e.Trunk, Carrier: e.Carrier, Cost: stamp(e.Cost).row(), Rate: stamp(rate).row(),
+		AnsweredAt: instant(e.AnsweredAt), EndedAt: e.Ended, Answered: seconds, Billed: charge.Billed,
+		Price: int64(charge.Price), VAT: int64(charge.VAT), CostAmount: int64(charge.Cost),
+		Outcome: e.Outcome, SIP: e.SIP, Q850: e.Q850, Hash: fmt.Sprintf(`\x%x`, e.hash),
+	}
+}
+
+// storeClosed writes down what calls came to.
+func storeClosed(ctx context.Context, tx *sqlx.Tx, rows []closedCall) error {
+	all, err := json.Marshal(rows)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errContent, err)
 	}
 	_, err = tx.ExecContext(ctx, `
-		UPDATE call SET trunk = $2, carrier = $3, carrier_rate = $4::jsonb, answered_at = $5, ended_at = $6,
-		    answered_seconds = $7, billed_seconds = $8, price = $9, vat = $10, carrier_cost = $11, outcome = $12,
-		    sip = $13, q850 = $14, entry_id = $15, content_hash = $16, retail_rate = $17::jsonb
-		WHERE id = $1`, h.Call, st.Trunk, st.Carrier, stamp(st.Cost), instant(st.AnsweredAt), st.Ended, seconds,
-		charge.Billed, charge.Price, charge.VAT, charge.Cost, st.Outcome, st.SIP, st.Q850, entry, hash, stamp(rate))
+		UPDATE call SET trunk = r.trunk, carrier = r.carrier, carrier_rate = r.carrier_rate, retail_rate = r.retail_rate,
+		    answered_at = r.answered_at, ended_at = r.ended_at, answered_seconds = r.answered_seconds,
+		    billed_seconds = r.billed_seconds, price = r.price, vat = r.vat, carrier_cost = r.carrier_cost,
+		    outcome = r.outcome, sip = r.sip, q850 = r.q850, entry_id = r.entry_id, content_hash = r.content_hash
+		FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, trunk text, carrier text, carrier_rate jsonb, retail_rate jsonb,
+		    answered_at timestamptz, ended_at timestamptz, answered_seconds integer, billed_seconds integer, price bigint,
+		    vat bigint, carrier_cost bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
+		WHERE call.id = r.id`, string(all))
 	return err
 }
 
@@ -264,19 +389,33 @@ func (s *Service) charge(rate tariff.Row, st Settlement, vat tariff.Percent, sec
 	return charge, retailErr
 }
 
-// closedAs tells whether a call without hold was closed by the same content.
-func closedAs(ctx context.Context, tx *sqlx.Tx, call CallID, hash []byte) error {
-	var same bool
-	err := tx.GetContext(ctx, &same, `SELECT COALESCE(content_hash = $2, false) FROM call WHERE id = $1`, call, hash)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return ErrNotFound
-	case err != nil:
-		return err
-	case !same:
-		return ErrConflict
+// closedAs tells of each call without hold whether it was closed by the same content.
+func closedAs(ctx context.Context, tx *sqlx.Tx, ends ...end) (refused []error, err error) {
+	if len(ends) == 0 {
+		return nil, nil
 	}
-	return nil
+	var calls []struct {
+		ID   CallID `db:"id"`
+		Hash []byte `db:"content_hash"`
+	}
+	err = tx.SelectContext(ctx, &calls, `SELECT id, content_hash FROM call WHERE id = ANY ($1)`, pq.Array(callIDs(ends)))
+	if err != nil {
+		return nil, err
+	}
+	hashes := map[CallID][]byte{}
+	for _, c := range calls {
+		hashes[c.ID] = c.Hash
+	}
+	refused = make([]error, len(ends))
+	for i, e := range ends {
+		switch hash, known := hashes[e.Call]; {
+		case !known:
+			refused[i] = ErrNotFound
+		case !bytes.Equal(hash, e.hash):
+			refused[i] = ErrConflict
+		}
+	}
+	return refused, nil
 }
 
 func (s *Service) close(ctx context.Context, c Closing) error {
@@ -307,14 +446,17 @@ func (s *Service) closeTx(ctx context.Context, tx *sqlx.Tx, c Closing, hash []by
 	if n, err := done.RowsAffected(); err != nil || n == 1 {
 		return err
 	}
-	h, err := lockHeld(ctx, tx, `h.call_id = $1`, c.Call)
-	if errors.Is(err, sql.ErrNoRows) {
-		return closedAs(ctx, tx, c.Call, hash)
-	}
+	running, err := lockHeld(ctx, tx, `h.call_id = $1`, c.Call)
 	if err != nil {
 		return err
 	}
-	return s.finish(ctx, tx, h, Settlement{Call: c.Call, Ended: c.Ended, Outcome: c.Outcome, SIP: c.SIP, Q850: c.Q850}, hash)
+	e := end{Settlement: Settlement{Call: c.Call, Ended: c.Ended, Outcome: c.Outcome, SIP: c.SIP, Q850: c.Q850}, hash: hash}
+	if len(running) == 0 {
+		refused, err := closedAs(ctx, tx, e)
+		return errors.Join(append(refused, err)...)
+	}
+	e.held = running[0]
+	return s.finish(ctx, tx, e)
 }
 
 // contentHash tells two requests under one call id apart. JSON writes each field of them the same way every time, also

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"telecommune/internal/money"
 )
@@ -44,11 +45,42 @@ func ReadBalance(ctx context.Context, db sqlx.QueryerContext, book, account stri
 		`SELECT balance, held, credit_limit FROM balance WHERE book = $1 AND account = $2`)
 }
 
-// Hold changes what is held of an account by delta, down if negative, and gives the row after it. ErrOverdrawn, ErrHeld,
-// ErrAccount. The row stays locked until tx ends.
-func Hold(ctx context.Context, tx *sqlx.Tx, book, account string, delta money.Amount) (Balance, error) {
-	return balanceRow(ctx, tx, book, account,
-		`UPDATE balance SET held = held + $3 WHERE book = $1 AND account = $2 RETURNING balance, held, credit_limit`, delta)
+// Change is by how much more an account holds, or less if negative.
+type Change struct {
+	Book    string
+	Account string
+	Held    money.Amount
+}
+
+// Hold changes what is held of accounts, each by the sum of its changes. ErrOverdrawn, ErrHeld, ErrAccount. The rows stay
+// locked until tx ends.
+func Hold(ctx context.Context, tx *sqlx.Tx, changes ...Change) error {
+	books, accounts, amounts := make([]string, len(changes)), make([]string, len(changes)), make([]int64, len(changes))
+	for i, c := range changes {
+		books[i], accounts[i], amounts[i] = c.Book, c.Account, int64(c.Held)
+	}
+	var missing int
+	err := tx.GetContext(ctx, &missing, `
+		WITH asked AS MATERIALIZED (
+		    SELECT book, account, sum(held)::bigint AS held
+		    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (book, account, held)
+		    GROUP BY book, account
+		), locked AS MATERIALIZED ( -- in the order of insertSQL
+		    SELECT b.book, b.account, a.held FROM asked a JOIN balance b ON b.book = a.book AND b.account = a.account
+		    ORDER BY b.book, b.account FOR UPDATE OF b
+		), changed AS (
+		    UPDATE balance SET held = balance.held + l.held FROM locked l
+		    WHERE balance.book = l.book AND balance.account = l.account
+		)
+		SELECT (SELECT count(*) FROM asked) - (SELECT count(*) FROM locked)`,
+		pq.Array(books), pq.Array(accounts), pq.Array(amounts))
+	switch {
+	case err != nil:
+		return fmt.Errorf("hold of %d calls: %w", len(changes), translate(err))
+	case missing > 0:
+		return fmt.Errorf("hold of %d calls: %w", len(changes), ErrAccount)
+	}
+	return nil
 }
 
 // SetLimit sets how far below zero an account may go: ErrOverdrawn when it is further down already, money.ErrRange.

@@ -28,8 +28,7 @@ func TestBalanceFollowsTheBooks(t *testing.T) {
 	}
 	hold := func(delta money.Amount) error {
 		return inTx(t, db, func(tx *sqlx.Tx) error {
-			_, err := ledger.Hold(t.Context(), tx, "CALL", "2100:ana", delta)
-			return err
+			return ledger.Hold(t.Context(), tx, ledger.Change{Book: "CALL", Account: "2100:ana", Held: delta})
 		})
 	}
 	limit := func(limit money.Amount) error {

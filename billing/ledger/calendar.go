@@ -26,6 +26,10 @@ const always = Date("0001-01-01")
 
 // found keeps a calendar that was read as the next guess.
 func (c *calendar) found() error {
+	if before := guess.Load(); before.same(c) {
+		c.location = before.location
+		return nil
+	}
 	var err error
 	if c.location, err = time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("the commune's zone: %w", err)

@@ -1,0 +1,171 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+const (
+	// MaxGroup is how many items one transaction of a Group takes.
+	MaxGroup = 512
+	// maxWaiting is how many items wait for their transaction.
+	maxWaiting = 1 << 14
+)
+
+// ErrFull is returned by Group.Do when too many wait already. Nothing was sent then.
+var ErrFull = errors.New("too much waits to be written")
+
+// Group makes one transaction of what several callers want to write. Nobody is kept waiting so that there be more: a
+// transaction takes whatever came while the one before it ran, and who comes alone is alone in his. Constructed, it does
+// nothing; a goroutine works while there is something to write, and ends with the last of it.
+type Group[T, R any] struct {
+	db       *sqlx.DB
+	guard    *Guard
+	patience time.Duration
+	write    Write[T, R]
+
+	mu      sync.Mutex
+	waiting []*waiter[T, R]
+	working bool
+}
+
+// Write writes all items in tx and answers for each, in their order. An error undoes all of them; if it is not the
+// database that failed, half of them are tried without the other half, down to those that can't be written even alone.
+// So it must do nothing outside tx that can't be done twice.
+type Write[T, R any] func(ctx context.Context, tx *sqlx.Tx, items []T) ([]Answer[R], error)
+
+// Answer is what came of one item: a value, or why it was refused.
+type Answer[R any] struct {
+	Value R
+	Err   error
+}
+
+type waiter[T, R any] struct {
+	item   T
+	answer chan Answer[R] // has room for the one answer, so nobody waits for a caller that left
+}
+
+// NewGroup makes a group. A transaction of it may take as long as patience, then its callers get an error and the next one
+// begins; what a database that hangs leaves behind is counted by the guard.
+func NewGroup[T, R any](db *sqlx.DB, guard *Guard, patience time.Duration, write Write[T, R]) *Group[T, R] {
+	return &Group[T, R]{db: db, guard: guard, patience: patience, write: write}
+}
+
+// Do writes an item together with those of other callers and gives its answer. An error of the database may mean "stored
+// all the same", and when ctx ends the item is still written if it can be: it bears a key that makes a repetition
+// harmless. ErrFull, ErrHangs.
+func (g *Group[T, R]) Do(ctx context.Context, item T) (R, error) {
+	w := &waiter[T, R]{item, make(chan Answer[R], 1)}
+	if !g.enter(w) {
+		var zero R
+		return zero, ErrFull
+	}
+	select {
+	case a := <-w.answer:
+		return a.Value, a.Err
+	case <-ctx.Done():
+		var zero R
+		return zero, ctx.Err()
+	}
+}
+
+func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) >= maxWaiting {
+		return false
+	}
+	g.waiting = append(g.waiting, w)
+	if !g.working {
+		g.working = true
+		go g.work()
+	}
+	return true
+}
+
+// work writes group after group until nobody waits.
+func (g *Group[T, R]) work() {
+	for group := g.next(); len(group) > 0; group = g.next() {
+		items := make([]T, len(group))
+		for i, w := range group {
+			items[i] = w.item
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), g.patience)
+		answers, err := Await(ctx, g.guard, func(ctx context.Context) ([]Answer[R], error) { return g.split(ctx, items), nil }, nil)
+		cancel()
+		for i, w := range group {
+			if err != nil {
+				w.answer <- Answer[R]{Err: err}
+			} else {
+				w.answer <- answers[i]
+			}
+		}
+	}
+}
+
+func (g *Group[T, R]) next() []*waiter[T, R] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), MaxGroup)
+	group := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	g.working = n > 0
+	return group
+}
+
+// split writes items in one transaction, or in several when one can't be written.
+func (g *Group[T, R]) split(ctx context.Context, items []T) []Answer[R] {
+	answers, err := g.once(ctx, items)
+	switch half := len(items) / 2; {
+	case err == nil:
+		return answers
+	case half > 0 && refused(err) && ctx.Err() == nil:
+		return append(g.split(ctx, items[:half]), g.split(ctx, items[half:])...)
+	}
+	answers = make([]Answer[R], len(items))
+	for i := range answers {
+		answers[i].Err = err
+	}
+	return answers
+}
+
+// once is calm, so that an item that makes write panic refuses itself alone.
+func (g *Group[T, R]) once(ctx context.Context, items []T) ([]Answer[R], error) {
+	return calmly(ctx, func(ctx context.Context) (answers []Answer[R], err error) {
+		err = InTx(ctx, g.db, func(tx *sqlx.Tx) error {
+			answers, err = g.write(ctx, tx, items)
+			return err
+		})
+		return answers, err
+	})
+}
+
+// refused tells whether a transaction failed for what it was to write, and not because the database is away, overloaded
+// or hangs.
+func refused(err error) bool {
+	if e := pq.As(err); e != nil {
+		switch e.Code.Class() {
+		case "40", "53", "55", "57", "58": // rollback, resources, locks, intervention, system
+			return false
+		}
+		return e.Severity == "ERROR"
+	}
+	for _, away := range []error{
+		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, away) {
+			return false
+		}
+	}
+	var network net.Error
+	return !errors.As(err, &network)
+}
