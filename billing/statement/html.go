@@ -1,8 +1,10 @@
 package statement
 
 import (
+	"bufio"
 	"bytes"
 	_ "embed"
+	"errors"
 	"html/template"
 	"io"
 )
@@ -21,11 +23,12 @@ var pages = template.Must(template.New("statement").Parse(source))
 // WriteHTML writes the statement as a page that stands alone: one file, no script, nothing loaded, made for screen,
 // phone and printer.
 func (s Statement) WriteHTML(w io.Writer) error {
-	v := s.view()
-	return pages.ExecuteTemplate(w, "page", struct {
+	out := bufio.NewWriterSize(w, 64<<10) // a template writes in small pieces
+	err := pages.ExecuteTemplate(out, "page", struct {
 		view
 		Style template.CSS // our own file
-	}{v, template.CSS(Style)})
+	}{s.view(), template.CSS(Style)})
+	return errors.Join(err, out.Flush())
 }
 
 // HTML gives the statement as a part of a page, from its first-level heading on.

@@ -53,7 +53,8 @@ func TestPage(t *testing.T) {
 	all := htmltest.Text(htmltest.Find(root, "main")...)
 	for _, want := range []string{
 		"Statement for June 2027", "+380441234567", "Ukraine, Kyiv", "alpha", "66", "0.0209", "0.008800", "0.003337",
-		"0.008763", "-0.000900", "8.8356", "busy", "1.1644",
+		"0.008763", "-0.005790", "8.7834", "busy", "1.2166",
+		"deck retail@3, in force from 1 June 2027", "0.0538",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the page does not say %q", want)

@@ -1,16 +1,20 @@
-// Package statement makes the bill of an account for a month: one model, written as text, as a page and as JSON.
+// Package statement makes the bill of an account for a month: one model, written as text, page, PDF, CSV and JSON.
 //
 // Its figures are the books' own: the balances are those of the account `2100:<code>`, and a statement whose calls and
 // bookings do not lead from the opening to the closing balance is not made at all.
 package statement
 
 import (
+	"cmp"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"telecommune/billing"
+	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 )
 
@@ -28,13 +32,16 @@ type Statement struct {
 	Currency   money.Currency `json:"currency"`
 	// AsOf is when a statement of a month that is not over was made; none afterwards, so that it never changes again.
 	AsOf *time.Time `json:"as_of,omitempty"`
+	// Short says that the numbers called lack their last three digits.
+	Short bool `json:"numbers_shortened"`
 
-	Opening  money.Amount `json:"opening_balance"`
-	Bookings []Booking    `json:"bookings"` // what moved the balance and is not a call
-	Calls    []Call       `json:"calls"`    // answered calls, also those that cost nothing
-	Attempts []Attempt    `json:"attempts"` // calls that nobody answered; they cost nothing
-	Totals   Totals       `json:"totals"`
-	Closing  money.Amount `json:"closing_balance"`
+	Opening      money.Amount  `json:"opening_balance"`
+	Bookings     []Booking     `json:"bookings"`     // what moved the balance and is not a call
+	Destinations []Destination `json:"destinations"` // what the calls come to, by name of the destination
+	Calls        []Call        `json:"calls"`        // answered calls, also those that cost nothing, by time
+	Attempts     []Attempt     `json:"attempts"`     // calls that nobody answered; they cost nothing
+	Totals       Totals        `json:"totals"`
+	Closing      money.Amount  `json:"closing_balance"`
 }
 
 // Booking is a top-up, a voucher, a refund or a correction.
@@ -46,7 +53,7 @@ type Booking struct {
 	Amount money.Amount `json:"amount" db:"amount"` // what it added to the balance
 }
 
-// Call is an answered call and where its price went.
+// Call is an answered call, the steps of its price and where that went.
 type Call struct {
 	ID              billing.CallID  `json:"id"`
 	StartedAt       time.Time       `json:"started_at"`
@@ -54,10 +61,10 @@ type Call struct {
 	Destination     string          `json:"destination"`
 	Trunk           string          `json:"trunk"`
 	Outcome         billing.Outcome `json:"outcome"`
+	Rate            tariff.Row      `json:"rate"`               // the deck's row as it is stamped on the call
+	RateFrom        time.Time       `json:"rate_from,omitzero"` // when that row came into force
 	AnsweredSeconds int             `json:"answered_seconds"`
 	BilledSeconds   int             `json:"billed_seconds"`
-	RatePerMinute   money.Amount    `json:"rate_per_minute"`
-	ConnectFee      money.Amount    `json:"connect_fee"`
 	Money
 	Entry *uuid.UUID `json:"entry"`
 }
@@ -80,48 +87,73 @@ type Attempt struct {
 	Outcome     billing.Outcome `json:"outcome"`
 }
 
+// Sum is what several calls come to.
+type Sum struct {
+	Calls           int `json:"calls"`
+	AnsweredSeconds int `json:"answered_seconds"`
+	BilledSeconds   int `json:"billed_seconds"`
+	Money
+}
+
+// Destination is what the calls to one destination come to.
+type Destination struct {
+	Destination string `json:"destination"`
+	Sum
+}
+
 // Totals are the sums of the lists.
 type Totals struct {
-	Bookings        money.Amount `json:"bookings"`
-	Calls           int          `json:"calls"`
-	AnsweredSeconds int          `json:"answered_seconds"`
-	BilledSeconds   int          `json:"billed_seconds"`
-	Money
+	Bookings money.Amount `json:"bookings"`
+	Sum
+}
+
+func (s *Sum) add(c Call) error {
+	s.Calls++
+	s.AnsweredSeconds += c.AnsweredSeconds
+	s.BilledSeconds += c.BilledSeconds
+	for _, x := range []struct {
+		sum  *money.Amount
+		more money.Amount
+	}{
+		{&s.Price, c.Price}, {&s.CarrierCost, c.CarrierCost}, {&s.VAT, c.VAT}, {&s.Enterprise, c.Enterprise},
+	} {
+		var err error
+		if *x.sum, err = x.sum.Add(x.more); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // total sums the lists and checks that they lead from the opening to the closing balance.
 func (s *Statement) total() error {
-	t := Totals{Calls: len(s.Calls)}
-	sums := []struct {
-		sum  *money.Amount
-		each func(Money) money.Amount
-	}{
-		{&t.Price, func(m Money) money.Amount { return m.Price }},
-		{&t.CarrierCost, func(m Money) money.Amount { return m.CarrierCost }},
-		{&t.VAT, func(m Money) money.Amount { return m.VAT }},
-		{&t.Enterprise, func(m Money) money.Amount { return m.Enterprise }},
-	}
-	var err error
+	s.Totals, s.Destinations = Totals{}, []Destination{}
+	at := map[string]int{}
 	for _, c := range s.Calls {
-		t.AnsweredSeconds += c.AnsweredSeconds
-		t.BilledSeconds += c.BilledSeconds
-		for _, x := range sums {
-			if *x.sum, err = x.sum.Add(x.each(c.Money)); err != nil {
-				return err
-			}
+		i, known := at[c.Destination]
+		if !known {
+			i = len(s.Destinations)
+			at[c.Destination] = i
+			s.Destinations = append(s.Destinations, Destination{Destination: c.Destination})
 		}
-	}
-	for _, b := range s.Bookings {
-		if t.Bookings, err = t.Bookings.Add(b.Amount); err != nil {
+		if err := errors.Join(s.Destinations[i].add(c), s.Totals.add(c)); err != nil {
 			return err
 		}
 	}
-	s.Totals = t
-	end, err := s.Opening.Add(t.Bookings)
+	slices.SortFunc(s.Destinations, func(a, b Destination) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Destination), strings.ToLower(b.Destination)), cmp.Compare(a.Destination, b.Destination))
+	})
+	var err error
+	for _, b := range s.Bookings {
+		if s.Totals.Bookings, err = s.Totals.Bookings.Add(b.Amount); err != nil {
+			return err
+		}
+	}
+	end, err := s.Opening.Add(s.Totals.Bookings)
 	if err != nil {
 		return err
 	}
-	if end, err = end.Add(-t.Price); err != nil {
+	if end, err = end.Add(-s.Totals.Price); err != nil {
 		return err
 	}
 	if end != s.Closing {

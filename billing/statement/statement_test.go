@@ -12,8 +12,14 @@ import (
 	"github.com/google/uuid"
 
 	"telecommune/billing"
+	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 )
+
+var sampleRow = tariff.Row{
+	Prefix: "38044", RatePerMinute: 19_000, IntervalFirst: 6, IntervalNext: 6, GraceSeconds: 3, RoundingUnit: 100,
+	RoundingMode: money.Up, Deck: "retail@3", Currency: "EUR",
+}
 
 // sample is a statement with everything that a statement can have.
 func sample(t testing.TB) Statement {
@@ -29,7 +35,7 @@ func sample(t testing.TB) Statement {
 		return Call{
 			ID: id(n), StartedAt: at(day, 10, 22), Number: number, Destination: destination, Trunk: trunk,
 			Outcome: billing.Answered, AnsweredSeconds: answered, BilledSeconds: (answered + 5) / 6 * 6,
-			RatePerMinute: 19_000, Money: m, Entry: &entry,
+			Rate: sampleRow, RateFrom: time.Date(2027, 6, 1, 0, 0, 0, 0, berlin), Money: m, Entry: &entry,
 		}
 	}
 	s := Statement{
@@ -42,8 +48,8 @@ func sample(t testing.TB) Statement {
 		},
 		Calls: []Call{
 			call(3, 14, "+380441234567", "Ukraine, Kyiv", "alpha", 62, Money{20_900, 8_800, 3_337, 8_763}),
-			call(4, 15, "+4930123456", "Germany", "a-carrier-with-a-long-trunk-name", 3601, Money{1_141_000, 500_400, 182_177, 458_423}),
-			call(5, 16, "+8613812345678", "中国移动, mobile networks of all provinces", "beta", 7, Money{2_500, 3_000, 400, -900}),
+			call(4, 15, "+4930123456", "Germany", "a-carrier-with-a-long-trunk-name", 3601, Money{1_141_900, 500_400, 182_320, 459_180}),
+			call(5, 16, "+8613812345678", "中国移动, mobile networks of all provinces", "beta", 7, Money{53_800, 51_000, 8_590, -5_790}),
 			call(6, 17, "+380441234567", "Ukraine, Kyiv", "alpha", 2, Money{0, 317, 0, -317}),
 		},
 		Attempts: []Attempt{
@@ -51,9 +57,9 @@ func sample(t testing.TB) Statement {
 			{id(8), at(18, 0, 1), "", "", "", billing.NoNumber},
 		},
 	}
-	s.Calls[2].ConnectFee = 50_000
+	s.Calls[2].Rate.ConnectFee, s.Calls[2].Rate.Window = 50_000, "mon-fri 08:00-18:00"
 	s.Calls[3].Outcome = billing.Lost
-	s.Closing = s.Opening + 8*money.Unit - 20_900 - 1_141_000 - 2_500
+	s.Closing = s.Opening + 8*money.Unit - 20_900 - 1_141_900 - 53_800
 	if err := s.total(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +77,10 @@ func text(t testing.TB, s Statement) string {
 
 func TestTotals(t *testing.T) {
 	s := sample(t)
-	want := Totals{
-		Bookings: 8 * money.Unit, Calls: 4, AnsweredSeconds: 62 + 3601 + 7 + 2, BilledSeconds: 66 + 3606 + 12 + 6,
-		Money: Money{1_164_400, 512_517, 185_914, 465_969},
-	}
+	want := Totals{Bookings: 8 * money.Unit, Sum: Sum{
+		Calls: 4, AnsweredSeconds: 62 + 3601 + 7 + 2, BilledSeconds: 66 + 3606 + 12 + 6,
+		Money: Money{1_216_600, 560_517, 194_247, 461_836},
+	}}
 	if s.Totals != want {
 		t.Errorf("totals %+v, want %+v", s.Totals, want)
 	}
@@ -100,9 +106,10 @@ func TestTextIsAligned(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"Statement 2027-06", "Anna Arendt (anna)", "Balance at the end of 30 June 2027", "8.8356\n",
+		"Statement 2027-06", "Anna Arendt (anna)", "Balance at the end of 30 June 2027", "8.7834\n",
 		"14 Jun 10:22  +380441234567", "62 s", "66 s", "0.0209\n", "carrier 0.008800", "VAT 0.003337", "enterprise  0.008763",
-		"enterprise -0.000900", "busy", "0.05 + 0.019", "cut off by a fault of ours", "Top-up: till 14", "20 Jun 18:30  Voucher of anna ",
+		"enterprise -0.005790", "busy", "0.05 for the connection", "mon-fri 08:00-18:00", "billed in steps of 6 s; free up to 3 s; rounded up",
+		"deck retail@3, in force from 1 June 2027", "      free  0.0000\n", "cut off by a fault of ours", "Top-up: till 14", "20 Jun 18:30  Voucher of anna ",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -116,8 +123,8 @@ func TestJSONAmountsAreStrings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"period":"2027-06"`, `"opening_balance":"2.00"`, `"closing_balance":"8.8356"`, `"price":"0.0209"`,
-		`"enterprise_share":"-0.0009"`, `"started_at":"2027-06-14T10:22:00+02:00"`, `"answered_seconds":62`,
+		`"period":"2027-06"`, `"opening_balance":"2.00"`, `"closing_balance":"8.7834"`, `"price":"0.0209"`,
+		`"enterprise_share":"-0.00579"`, `"started_at":"2027-06-14T10:22:00+02:00"`, `"answered_seconds":62`,
 	} {
 		if !bytes.Contains(b, []byte(want)) {
 			t.Errorf("no %s in %s", want, b)

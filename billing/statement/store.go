@@ -151,6 +151,10 @@ type callRow struct {
 }
 
 func (s *Statement) loadCalls(ctx context.Context, tx *sqlx.Tx, d span) error {
+	rates, err := loadRates(ctx, tx, d.zone)
+	if err != nil {
+		return err
+	}
 	firstDay, endDay := d.days()
 	rows, err := tx.QueryxContext(ctx, `
 		SELECT c.id, c.started_at, c.answered_at, c.number, c.trunk, c.retail_rate, c.answered_seconds, c.billed_seconds,
@@ -169,33 +173,77 @@ func (s *Statement) loadCalls(ctx context.Context, tx *sqlx.Tx, d span) error {
 		if err := rows.StructScan(&row); err != nil {
 			return err
 		}
-		if err := s.add(row, d.zone); err != nil {
-			return fmt.Errorf("call %s: %w", row.ID, err)
+		rate, err := rates.read(row.RetailRate)
+		if err != nil {
+			return fmt.Errorf("call %s: retail rate: %w", row.ID, err)
 		}
+		s.add(row, rate, d.zone)
 	}
 	return rows.Err()
 }
 
 // add puts a call on its list: with the answered ones, or with those that nobody answered.
-func (s *Statement) add(row callRow, zone *time.Location) error {
-	var rate tariff.Row
-	if row.RetailRate != nil {
-		if err := json.Unmarshal(row.RetailRate, &rate); err != nil {
-			return fmt.Errorf("retail rate: %w", err)
-		}
-	}
+func (s *Statement) add(row callRow, rate rate, zone *time.Location) {
 	started := row.StartedAt.In(zone)
 	if row.AnsweredAt == nil && row.Entry == nil {
 		s.Attempts = append(s.Attempts, Attempt{row.ID, started, row.Number, rate.Destination, row.Trunk, row.Outcome})
-		return nil
+		return
 	}
 	s.Calls = append(s.Calls, Call{
 		ID: row.ID, StartedAt: started, Number: row.Number, Destination: rate.Destination, Trunk: row.Trunk,
-		Outcome: row.Outcome, AnsweredSeconds: row.AnsweredSeconds, BilledSeconds: row.BilledSeconds,
-		RatePerMinute: rate.RatePerMinute, ConnectFee: rate.ConnectFee,
+		Outcome: row.Outcome, Rate: rate.Row, RateFrom: rate.from,
+		AnsweredSeconds: row.AnsweredSeconds, BilledSeconds: row.BilledSeconds,
 		// Cost and VAT are not negative, so that this can't overflow.
 		Money: Money{row.Price, row.CarrierCost, row.VAT, row.Price - row.VAT - row.CarrierCost},
 		Entry: row.Entry,
 	})
-	return nil
+}
+
+// rate is a row of a deck and when it came into force.
+type rate struct {
+	tariff.Row
+	from time.Time
+}
+
+// rates reads the rows that are stamped on calls. Many calls bear the same.
+type rates struct {
+	zone   *time.Location
+	active map[string]time.Time // when a version of a retail deck came into force, by name@version
+	known  map[string]rate
+}
+
+func loadRates(ctx context.Context, tx *sqlx.Tx, zone *time.Location) (*rates, error) {
+	var decks []struct {
+		Deck string    `db:"deck"`
+		From time.Time `db:"active_from"`
+	}
+	err := tx.SelectContext(ctx, &decks, `SELECT name || '@' || version AS deck, active_from FROM deck WHERE kind = 'retail'`)
+	if err != nil {
+		return nil, err
+	}
+	r := &rates{zone, map[string]time.Time{}, map[string]rate{}}
+	for _, d := range decks {
+		r.active[d.Deck] = d.From
+	}
+	return r, nil
+}
+
+func (r *rates) read(stamp []byte) (rate, error) {
+	known, ok := r.known[string(stamp)]
+	if ok || stamp == nil {
+		return known, nil
+	}
+	var read rate
+	if err := json.Unmarshal(stamp, &read.Row); err != nil {
+		return rate{}, err
+	}
+	read.from = r.active[read.Deck]
+	if read.EffectiveFrom.After(read.from) {
+		read.from = read.EffectiveFrom
+	}
+	if !read.from.IsZero() {
+		read.from = read.from.In(r.zone)
+	}
+	r.known[string(stamp)] = read
+	return read, nil
 }

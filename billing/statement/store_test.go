@@ -173,7 +173,7 @@ func TestMake(t *testing.T) {
 	// 61 s are 66 s billed: 0.066, of which 19/119 VAT; the carrier gets 61 s at 0.03 a minute.
 	want := statement.Money{Price: 66_000, VAT: 10_538, CarrierCost: 30_500, Enterprise: 66_000 - 10_538 - 30_500}
 	if c.Money != want || c.AnsweredSeconds != 61 || c.BilledSeconds != 66 || c.Trunk != "alpha" || c.Destination != "Ukraine" ||
-		c.Number != "+380441234567" || c.RatePerMinute != 60_000 || c.Entry == nil {
+		c.Number != "+380441234567" || c.Rate != retail || c.Entry == nil {
 		t.Errorf("call %+v", c)
 	}
 	if got := c.StartedAt.Format(time.RFC3339); got != "2027-06-14T09:58:49+02:00" {

@@ -2,7 +2,6 @@ package statement
 
 import (
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -21,6 +20,7 @@ func (s Statement) WriteText(w io.Writer) error {
 	v.head(&b)
 	v.summary(&b)
 	v.bookings(&b)
+	v.destinations(&b)
 	v.calls(&b)
 	v.attempts(&b)
 	_, err := io.WriteString(w, b.String())
@@ -33,7 +33,11 @@ func (v view) head(b *strings.Builder) {
 	if v.AsOf != nil {
 		line(b, "", "so far, as of "+v.AsOf.Text)
 	}
-	b.WriteString("\nAmounts in " + v.Currency + ", times in " + v.Zone + ".\n\n")
+	b.WriteString("\nAmounts in " + v.Currency + ", times in " + v.Zone + ".\n")
+	if v.Short {
+		b.WriteString("The last three digits of each number are hidden.\n")
+	}
+	b.WriteString("\n")
 }
 
 func (v view) summary(b *strings.Builder) {
@@ -47,7 +51,7 @@ func (v view) summary(b *strings.Builder) {
 	t.row("Calls", v.Paid)
 	t.row(closing, v.Closing)
 	t.write(b)
-	if len(v.Calls) == 0 {
+	if len(v.Groups) == 0 {
 		return
 	}
 	b.WriteString("\nWhere the money of the calls went\n")
@@ -66,43 +70,61 @@ func (v view) bookings(b *strings.Builder) {
 	b.WriteString("\nTOP-UPS, VOUCHERS AND OTHER BOOKINGS\n")
 	t := table{right: []bool{false, false, true}, grow: 1}
 	for _, x := range v.Bookings {
-		t.row(x.At.Text, x.What, x.Amount)
+		t.row(figureDate(x.At), x.What, x.Amount)
 	}
 	t.write(b)
+}
+
+func (v view) destinations(b *strings.Builder) {
+	if len(v.Groups) == 0 {
+		b.WriteString("\nCALLS\nNone.\n")
+		return
+	}
+	b.WriteString("\nCALLS BY DESTINATION\n")
+	t := table{right: []bool{false, true, true, true, true, true, true, true}}
+	t.row("Destination", "Calls", "Delivered", "Billed", "Carrier", "VAT", "Enterprise", "Price")
+	row := func(name string, x sumView) {
+		t.row(name, x.Calls, x.Answered+" s", x.Billed+" s", x.Carrier, x.VAT, x.Rest, x.Price)
+	}
+	for _, g := range v.Groups {
+		row(g.Name, g.Sum)
+	}
+	row("All", v.Totals)
+	t.write(b)
+	b.WriteString("\nOf each price: what the carrier got, VAT, and what " + v.Enterprise + " keeps.\n")
 }
 
 func (v view) calls(b *strings.Builder) {
-	b.WriteString("\nCALLS\n")
-	if len(v.Calls) == 0 {
-		b.WriteString("None.\n")
+	if len(v.Groups) == 0 {
 		return
 	}
+	b.WriteString("\nEACH CALL\n")
 	var carrier, vat, rest int // widths
-	for _, x := range slices.Concat(v.Calls, []callView{v.Totals}) {
-		carrier, vat, rest = max(carrier, len(x.Carrier)), max(vat, len(x.VAT)), max(rest, len(x.Rest))
-	}
-	t := table{right: []bool{false, false, false, true, true, true, true}, grow: 2}
-	t.row("Started", "Number, trunk", "Destination", "Answered", "Billed", "Per min", "Price")
-	for _, x := range v.Calls {
-		t.row(x.At.Text, x.Number, x.Destination, x.Answered+" s", x.Billed+" s", x.Rate, x.Price)
-		t.under(x.Trunk, x.split(carrier, vat, rest))
-		if x.Note != "" {
-			t.under(x.Note, "")
+	for _, g := range v.Groups {
+		for _, r := range g.Rates {
+			for _, x := range r.Calls {
+				carrier, vat, rest = max(carrier, len(x.Carrier)), max(vat, len(x.VAT)), max(rest, len(x.Rest))
+			}
 		}
 	}
-	t.row("All", v.Totals.Number, "", v.Totals.Answered+" s", v.Totals.Billed+" s", "", v.Totals.Price)
-	t.under("", v.Totals.split(carrier, vat, rest))
-	t.write(b)
-	b.WriteString("\nOf each price: what the carrier got, VAT, and what " + v.Enterprise + " keeps.\n")
-	if v.HasFees {
-		b.WriteString("A rate with + has a fee for the connection before it.\n")
+	t := table{right: []bool{false, false, true, true, true, true}, grow: 1}
+	t.row("Started", "Number, trunk", "Delivered", "Billed", "Unrounded", "Price")
+	for _, g := range v.Groups {
+		t.wide("")
+		t.wide(g.Name)
+		for _, r := range g.Rates {
+			t.wide(r.Steps)
+			for _, x := range r.Calls {
+				t.row(figureDate(x.At), x.Number, x.Answered+" s", x.Billed+" s", x.Unrounded, x.Price)
+				t.under(x.Trunk, "carrier "+pad(x.Carrier, carrier, true)+gap+"VAT "+pad(x.VAT, vat, true)+gap+
+					"enterprise "+pad(x.Rest, rest, true))
+				if x.Note != "" {
+					t.under(x.Note, "")
+				}
+			}
+		}
 	}
-}
-
-// split says where the price went, with the amounts below each other from call to call.
-func (x callView) split(carrier, vat, rest int) string {
-	return "carrier " + pad(x.Carrier, carrier, true) + gap + "VAT " + pad(x.VAT, vat, true) + gap +
-		"enterprise " + pad(x.Rest, rest, true)
+	t.write(b)
 }
 
 func (v view) attempts(b *strings.Builder) {
@@ -112,10 +134,13 @@ func (v view) attempts(b *strings.Builder) {
 	b.WriteString("\nCALLS THAT NOBODY ANSWERED, free of charge\n")
 	t := table{right: make([]bool, 4), grow: 2}
 	for _, x := range v.Attempts {
-		t.row(x.At.Text, x.Number, x.Destination, x.What)
+		t.row(figureDate(x.At), x.Number, x.Destination, x.What)
 	}
 	t.write(b)
 }
+
+// figureDate puts the days of months below each other.
+func figureDate(w when) string { return pad(w.Text, len("31 Jan 15:04"), true) }
 
 // line writes one text at the left end and one at the right.
 func line(b *strings.Builder, left, right string) {
@@ -129,16 +154,20 @@ type table struct {
 	rows  []tableRow
 }
 
-// tableRow has cells, or two texts that stand below the row before it, from its second column to the end of the line.
+// tableRow has cells, or two texts that stand below the row before it, from its second column to the end of the line, or
+// a text over the whole width.
 type tableRow struct {
 	cells       []string
 	left, under string
+	wide        *string
 }
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, tableRow{cells: cells}) }
 func (t *table) under(left, under string) {
 	t.rows = append(t.rows, tableRow{left: left, under: under})
 }
+
+func (t *table) wide(text string) { t.rows = append(t.rows, tableRow{wide: &text}) }
 
 func (t *table) write(b *strings.Builder) {
 	widths := make([]int, len(t.right))
@@ -155,6 +184,10 @@ func (t *table) write(b *strings.Builder) {
 	}
 	widths[t.grow] = max(free, 12)
 	for _, r := range t.rows {
+		if r.wide != nil {
+			b.WriteString(strings.Join(wrap(*r.wide, lineWidth, displaywidth.String), "\n") + "\n")
+			continue
+		}
 		var cells []string
 		for i, c := range r.cells {
 			cells = append(cells, pad(c, widths[i], t.right[i]))
@@ -165,6 +198,23 @@ func (t *table) write(b *strings.Builder) {
 		}
 		b.WriteString(strings.TrimRight(strings.Join(cells, gap), " ") + "\n")
 	}
+}
+
+// wrap breaks a text at its spaces into lines of a width, by a measure. A word wider than that has a line of its own.
+func wrap[W int | float64](text string, width W, measure func(string) W) []string {
+	lines := []string{""}
+	for word := range strings.SplitSeq(text, " ") {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case measure(*last+" "+word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // spread puts one text at the left end of a width and one at the right; the left one is cut short if need be.

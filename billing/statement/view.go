@@ -9,24 +9,25 @@ import (
 	"unicode"
 
 	"telecommune/billing"
+	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 )
 
-// view is the statement in words and figures, the same for text and for the page. Everything in it is printable: what
+// view is the statement in words and figures, the same for text, page and PDF. Everything in it is printable: what
 // people or carriers wrote can't move the cursor, turn the line round or hide.
 type view struct {
 	Account, Holder, Enterprise   string
 	Period, Month, Zone, Currency string
 	AsOf                          *when // none once the month is over
+	Short                         bool  // numbers lack their last digits
 	FirstDay, LastDay             string
 	Opening, Credits, Paid        string
 	Closing                       string
 	Bookings                      []bookingView
-	Calls                         []callView
+	Groups                        []groupView // the calls
+	Totals                        sumView
+	Split                         splitView // the totals of the money by themselves
 	Attempts                      []attemptView
-	Totals                        callView
-	Split                         callView // the totals of the money by themselves
-	HasFees                       bool     // some call had a connection fee
 }
 
 // when is an instant for people and for machines.
@@ -37,14 +38,37 @@ type bookingView struct {
 	What, Amount string
 }
 
-type callView struct {
-	At                         when
-	Number, Destination, Trunk string
-	Note                       string
-	Answered, Billed           string // seconds
-	Rate                       string
-	Price, Carrier, VAT, Rest  string
+// groupView is the calls to a destination.
+type groupView struct {
+	ID    string // of its place on the page
+	Name  string
+	Sum   sumView
+	Rates []rateView
 }
+
+// rateView is those of them that one row of a deck priced.
+type rateView struct {
+	Steps string
+	Calls []callView
+}
+
+type callView struct {
+	At               when
+	Number, Trunk    string
+	Note             string
+	Answered, Billed string // seconds
+	Unrounded        string
+	splitView
+}
+
+type sumView struct {
+	Calls            string // how many
+	Answered, Billed string // seconds
+	splitView
+}
+
+// splitView is a price and where it went.
+type splitView struct{ Price, Carrier, VAT, Rest string }
 
 type attemptView struct {
 	At                        when
@@ -72,23 +96,11 @@ var kinds = map[string]string{
 }
 
 func (s Statement) view() view {
-	rates, fees := column{}, column{}
-	prices, carriers, vats, rests := column{}, column{}, column{}, column{}
-	prices.fit(s.Totals.Price)
-	for _, c := range s.Calls {
-		rates.fit(c.RatePerMinute)
-		fees.fit(c.ConnectFee)
-		prices.fit(c.Price)
-		carriers.fit(c.CarrierCost)
-		vats.fit(c.VAT)
-		rests.fit(c.Enterprise)
-	}
-	balances, bookings := column{}, column{}
+	balances := column{}
 	balances.fit(s.Opening, s.Totals.Bookings, s.Totals.Price, s.Closing)
-
 	v := view{
 		Account: s.Account, Holder: printable(cmp.Or(s.Holder, s.Account)), Enterprise: printable(s.Enterprise),
-		Period: s.Period.String(), Zone: printable(s.Zone), Currency: printable(string(s.Currency)),
+		Period: s.Period.String(), Zone: printable(s.Zone), Currency: printable(string(s.Currency)), Short: s.Short,
 		Month:    fmt.Sprintf("%s %d", s.Period.Month, s.Period.Year),
 		FirstDay: s.Period.Begin(time.UTC).Format("2 January 2006"),
 		LastDay:  s.Period.End(time.UTC).AddDate(0, 0, -1).Format("2 January 2006"),
@@ -98,38 +110,14 @@ func (s Statement) view() view {
 	if s.AsOf != nil {
 		v.AsOf = &when{s.AsOf.Format("2 January 2006, 15:04"), s.AsOf.Format(time.RFC3339)}
 	}
+	bookings := column{}
 	for _, b := range s.Bookings {
 		bookings.fit(b.Amount)
 	}
 	for _, b := range s.Bookings {
 		v.Bookings = append(v.Bookings, bookingView{moment(b.At), what(b), bookings.show(b.Amount)})
 	}
-	split := func(row callView, m Money) callView {
-		row.Price, row.Carrier = prices.show(m.Price), carriers.show(m.CarrierCost)
-		row.VAT, row.Rest = vats.show(m.VAT), rests.show(m.Enterprise)
-		return row
-	}
-	sums, t := column{}, s.Totals.Money
-	sums.fit(t.Price, t.CarrierCost, t.VAT, t.Enterprise)
-	v.Split = callView{
-		Price: sums.show(t.Price), Carrier: sums.show(t.CarrierCost), VAT: sums.show(t.VAT), Rest: sums.show(t.Enterprise),
-	}
-	for _, c := range s.Calls {
-		row := callView{
-			At: moment(c.StartedAt), Number: number(c.Number), Destination: printable(c.Destination),
-			Trunk: printable(c.Trunk), Note: outcomes[c.Outcome], Rate: rates.show(c.RatePerMinute),
-			Answered: strconv.Itoa(c.AnsweredSeconds), Billed: strconv.Itoa(c.BilledSeconds),
-		}
-		if c.ConnectFee != 0 {
-			row.Rate = fees.show(c.ConnectFee) + " + " + row.Rate
-			v.HasFees = true
-		}
-		v.Calls = append(v.Calls, split(row, c.Money))
-	}
-	v.Totals = split(callView{
-		Number:   strconv.Itoa(s.Totals.Calls),
-		Answered: strconv.Itoa(s.Totals.AnsweredSeconds), Billed: strconv.Itoa(s.Totals.BilledSeconds),
-	}, s.Totals.Money)
+	v.group(s)
 	for _, a := range s.Attempts {
 		v.Attempts = append(v.Attempts, attemptView{
 			moment(a.StartedAt), number(a.Number), printable(a.Destination),
@@ -139,8 +127,74 @@ func (s Statement) view() view {
 	return v
 }
 
+// group sorts the calls by destination, and in each by the row that priced them, both by time within.
+func (v *view) group(s Statement) {
+	columns := split{}
+	columns.fit(s.Totals.Money)
+	for _, c := range s.Calls {
+		columns.fit(c.Money)
+	}
+	own := split{}
+	own.fit(s.Totals.Money)
+	own.same()
+	v.Split, v.Totals = own.show(s.Totals.Money), columns.sum(s.Totals.Sum)
+
+	at := map[string]int{}
+	for i, d := range s.Destinations {
+		at[d.Destination] = i
+		v.Groups = append(v.Groups, groupView{
+			ID: "destination-" + strconv.Itoa(i+1), Name: printable(cmp.Or(d.Destination, "Other numbers")), Sum: columns.sum(d.Sum),
+		})
+	}
+	type place struct {
+		group int
+		row   tariff.Row
+		from  time.Time
+	}
+	known := map[place]int{}
+	for _, c := range s.Calls {
+		p := place{at[c.Destination], c.Rate, c.RateFrom}
+		g := &v.Groups[p.group]
+		i, ok := known[p]
+		if !ok {
+			i = len(g.Rates)
+			known[p] = i
+			g.Rates = append(g.Rates, rateView{Steps: steps(c.Rate, c.RateFrom, s.Currency)})
+		}
+		g.Rates[i].Calls = append(g.Rates[i].Calls, callView{
+			At: moment(c.StartedAt), Number: number(c.Number), Trunk: printable(c.Trunk), Note: outcomes[c.Outcome],
+			Answered: strconv.Itoa(c.AnsweredSeconds), Billed: strconv.Itoa(c.BilledSeconds),
+			Unrounded: unrounded(c.Rate, c.AnsweredSeconds, c.BilledSeconds), splitView: columns.show(c.Money),
+		})
+	}
+}
+
+// split gives the parts of prices the decimals that each of their columns needs.
+type split struct{ price, carrier, vat, rest column }
+
+func (x *split) fit(m Money) {
+	x.price.fit(m.Price)
+	x.carrier.fit(m.CarrierCost)
+	x.vat.fit(m.VAT)
+	x.rest.fit(m.Enterprise)
+}
+
+// same gives all parts the decimals of the longest, for those that stand below each other.
+func (x *split) same() {
+	most := column{max(x.price.decimals, x.carrier.decimals, x.vat.decimals, x.rest.decimals)}
+	*x = split{most, most, most, most}
+}
+
+func (x split) show(m Money) splitView {
+	return splitView{x.price.show(m.Price), x.carrier.show(m.CarrierCost), x.vat.show(m.VAT), x.rest.show(m.Enterprise)}
+}
+
+func (x split) sum(s Sum) sumView {
+	return sumView{strconv.Itoa(s.Calls), strconv.Itoa(s.AnsweredSeconds), strconv.Itoa(s.BilledSeconds), x.show(s.Money)}
+}
+
 func moment(t time.Time) when {
-	return when{t.Format("_2 Jan 15:04"), t.Format(time.RFC3339)}
+	return when{t.Format("2 Jan 15:04"), t.Format(time.RFC3339)}
 }
 
 func number(n string) string { return printable(cmp.Or(n, "none")) }

@@ -109,7 +109,7 @@ func (c *checker) element(n *html.Node) {
 			c.fault("table without caption or heads: %.60q", Text(n))
 		}
 	case "th":
-		if scope := Attr(n, "scope"); scope != "col" && scope != "row" || strings.TrimSpace(Text(n)) == "" {
+		if scope := Attr(n, "scope"); !slices.Contains([]string{"col", "row", "rowgroup"}, scope) || strings.TrimSpace(Text(n)) == "" {
 			c.fault("th without scope or text: %q", Text(n))
 		}
 	case "label":
