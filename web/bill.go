@@ -1,11 +1,14 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"telecommune/billing"
@@ -35,6 +38,9 @@ func (s *site) bill(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := billView{Account: account, Statement: part, Period: st.Period, Periods: periods}
+	if st.Short {
+		v.Numbers = "&numbers=" + shortNumbers
+	}
 	if i := slices.Index(periods, st.Period); i > 0 {
 		v.Later = &periods[i-1]
 	}
@@ -52,41 +58,56 @@ type billView struct {
 	Period         statement.Period
 	Periods        []statement.Period // newest first
 	Earlier, Later *statement.Period
+	Numbers        template.URL // what links add so that numbers stay shortened
 }
 
-func (s *site) statementText(w http.ResponseWriter, r *http.Request) error {
-	return s.download(w, r, "txt", "text/plain; charset=utf-8", func(st statement.Statement) error {
-		return st.WriteText(w)
+// shortNumbers is the value of the parameter `numbers` that hides their last digits.
+const shortNumbers = "short"
+
+// forms are the files that a statement can be had as.
+var forms = map[string]struct {
+	kind  string
+	write func(statement.Statement, io.Writer) error
+}{
+	"txt":  {"text/plain; charset=utf-8", statement.Statement.WriteText},
+	"pdf":  {"application/pdf", statement.Statement.WritePDF},
+	"csv":  {"text/csv; charset=utf-8", statement.Statement.WriteCSV},
+	"json": {"application/json", writeJSON},
+}
+
+func writeJSON(st statement.Statement, w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(st)
+}
+
+// file gives a statement as a file. It is written whole before the answer begins: what can't be made is an error page.
+func (s *site) file(ext string) http.Handler {
+	form := forms[ext]
+	return s.page(func(w http.ResponseWriter, r *http.Request) error {
+		code, err := s.visitor(r)
+		if err != nil {
+			return err
+		}
+		if code == "" {
+			return errLoggedOut
+		}
+		st, _, err := s.statement(r, code)
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := form.write(st, &b); err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", form.kind)
+		w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="statement-%s-%s.%s"`, code, st.Period, ext))
+		if _, err := b.WriteTo(w); err != nil {
+			s.Log.Debug("download broken off", "path", r.URL.Path, "err", err)
+		}
+		return nil
 	})
-}
-
-func (s *site) statementJSON(w http.ResponseWriter, r *http.Request) error {
-	return s.download(w, r, "json", "application/json", func(st statement.Statement) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(st)
-	})
-}
-
-// download gives a statement as a file. An error of write is the connection's: there is nobody left to tell.
-func (s *site) download(w http.ResponseWriter, r *http.Request, ext, kind string, write func(statement.Statement) error) error {
-	code, err := s.visitor(r)
-	if err != nil {
-		return err
-	}
-	if code == "" {
-		return errLoggedOut
-	}
-	st, _, err := s.statement(r, code)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="statement-%s-%s.%s"`, code, st.Period, ext))
-	if err := write(st); err != nil {
-		s.Log.Debug("download broken off", "path", r.URL.Path, "err", err)
-	}
-	return nil
 }
 
 // statement makes the statement that a request asks for, and lists the months that there are.
@@ -106,5 +127,8 @@ func (s *site) statement(r *http.Request, account string) (statement.Statement, 
 		}
 	}
 	st, err := s.Statement(r.Context(), account, period, now)
+	if r.URL.Query().Get("numbers") == shortNumbers {
+		st = st.ShortNumbers()
+	}
 	return st, periods, err
 }

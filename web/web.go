@@ -55,13 +55,15 @@ func New(o Options) http.Handler {
 
 	private := http.NewServeMux()
 	private.Handle("GET /{$}", s.page(s.bill))
-	private.Handle("GET /statement.txt", s.page(s.statementText))
-	private.Handle("GET /statement.json", s.page(s.statementJSON))
 	private.Handle("GET /login", s.page(s.loginForm))
 	private.Handle("POST /login", s.page(s.login))
 	private.Handle("POST /logout", s.page(s.logout))
-	for _, path := range []string{"/{$}", "/statement.txt", "/statement.json", "/login", "/logout"} {
+	for _, path := range []string{"/{$}", "/login", "/logout"} {
 		private.Handle(path, s.problem(errMethod))
+	}
+	for ext := range forms {
+		private.Handle("GET /statement."+ext, s.file(ext))
+		private.Handle("/statement."+ext, s.problem(errMethod))
 	}
 	private.Handle("/", s.problem(errNoPage))
 

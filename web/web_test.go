@@ -206,9 +206,23 @@ func TestLogInSeeTheBillLogOut(t *testing.T) {
 		t.Errorf("JSON: %v, %+v", err, st)
 	}
 
+	document := w.get(t, c, "/statement.pdf?period="+period)
+	document.want(t, http.StatusOK, "")
+	if !strings.HasPrefix(document.body, "%PDF-") || document.Header.Get("Content-Type") != "application/pdf" {
+		t.Errorf("PDF: %v", document.Header)
+	}
+	sheet := w.get(t, c, "/statement.csv?period="+period)
+	sheet.want(t, http.StatusOK, "")
+	if !strings.HasPrefix(sheet.body, "account,row,date,") || !strings.Contains(sheet.body, ",+380441234567,") {
+		t.Errorf("CSV: %v\n%s", sheet.Header, sheet.body)
+	}
+
 	w.post(t, c, "/logout", nil).want(t, http.StatusSeeOther, "/login")
 	w.get(t, c, "/").want(t, http.StatusSeeOther, "/login")
-	w.get(t, c, "/statement.json").want(t, http.StatusUnauthorized, "")
+	for _, ext := range []string{"json", "txt", "csv", "pdf"} {
+		w.get(t, c, "/statement."+ext).want(t, http.StatusUnauthorized, "")
+		w.post(t, c, "/statement."+ext, nil).want(t, http.StatusMethodNotAllowed, "")
+	}
 	// The cookie from before is worth nothing either.
 	old := browser(t)
 	u, err := url.Parse(w.URL)
@@ -217,11 +231,44 @@ func TestLogInSeeTheBillLogOut(t *testing.T) {
 	w.get(t, old, "/").want(t, http.StatusSeeOther, "/login")
 }
 
+// Once numbers are shortened they stay so, in other months and in what is saved.
+func TestShortNumbers(t *testing.T) {
+	w, c := newTown(t), browser(t)
+	w.login(t, c, "anna", w.pins["anna"]).want(t, http.StatusSeeOther, "/")
+	whole := w.get(t, c, "/")
+	whole.want(t, http.StatusOK, "")
+	period := time.Now().UTC().Format("2006-01")
+	if !strings.Contains(whole.body, `href="/?period=`+period+`&amp;numbers=short"`) {
+		t.Errorf("no link to shorten numbers in %s", whole.body)
+	}
+	short := w.get(t, c, "/?period="+period+"&numbers=short")
+	short.want(t, http.StatusOK, "")
+	if said := htmltest.Text(htmltest.Check(t, short.body)); !strings.Contains(said, "+380441234xxx") || strings.Contains(said, "234567") {
+		t.Errorf("numbers are not shortened: %s", said)
+	}
+	links := 0
+	for _, a := range htmltest.Find(htmltest.Check(t, short.body), "a") {
+		path := htmltest.Attr(a, "href")
+		if !strings.HasPrefix(path, "/statement.") {
+			continue
+		}
+		links++
+		saved := w.get(t, c, path)
+		saved.want(t, http.StatusOK, "")
+		if strings.Contains(saved.body, "380441234567") || !strings.HasPrefix(path, "/statement.pdf") && !strings.Contains(saved.body, "+380441234xxx") {
+			t.Errorf("%s: numbers are not shortened", path)
+		}
+	}
+	if links != 4 {
+		t.Errorf("%d files to save", links)
+	}
+}
+
 func TestOtherAccountsAreOutOfReach(t *testing.T) {
 	w, c := newTown(t), browser(t)
 	w.login(t, c, "anna", w.pins["anna"]).want(t, http.StatusSeeOther, "/")
 	for _, path := range []string{
-		"/?account=bert", "/?period=&account=bert", "/statement.json?account=bert", "/statement.txt?account=bert",
+		"/?account=bert", "/?period=&account=bert", "/statement.json?account=bert", "/statement.txt?account=bert", "/statement.csv?account=bert",
 	} {
 		r := w.get(t, c, path)
 		r.want(t, http.StatusOK, "")
@@ -365,7 +412,7 @@ func TestHostileRequests(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	w, c := newTown(t), browser(t)
 	w.login(t, c, "anna", w.pins["anna"]).want(t, http.StatusSeeOther, "/")
-	for _, path := range []string{"/", "/login", "/nothing", "/statement.txt", "/statement.json"} {
+	for _, path := range []string{"/", "/login", "/nothing", "/statement.txt", "/statement.pdf"} {
 		h := w.get(t, c, path).Header
 		if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: policy %q", path, csp)
