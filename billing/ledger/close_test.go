@@ -47,7 +47,7 @@ func verify(t *testing.T, db *sqlx.DB, seals map[ledger.Period]ledger.Seal) (fou
 	v, err := ledger.Verify(t.Context(), db, ledger.Check{
 		Seals: seals, Finding: func(f ledger.Finding) { found = append(found, f) },
 	})
-	if err != nil || v.Findings != int64(len(found)) {
+	if err != nil || v.Found != int64(len(found)) {
 		t.Fatalf("%+v, %d told, %v", v, len(found), err)
 	}
 	return found

@@ -32,6 +32,9 @@ func Reverse(ctx context.Context, tx *sqlx.Tx, r Reversal) (uuid.UUID, error) {
 	return id, nil
 }
 
+// ReversalKey is the key of the entry that takes an entry back.
+func ReversalKey(entry uuid.UUID) string { return "reverse:" + entry.String() }
+
 func reverse(ctx context.Context, tx *sqlx.Tx, r Reversal) (uuid.UUID, error) {
 	if r.Reason == "" {
 		return uuid.Nil, ErrReason
@@ -51,7 +54,7 @@ func reverse(ctx context.Context, tx *sqlx.Tx, r Reversal) (uuid.UUID, error) {
 		}
 	}
 	id, err := post(ctx, tx, Entry{
-		Key: "reverse:" + r.Entry.String(), Kind: "reversal", Text: r.Reason, Actor: r.Actor, At: r.At, Lines: lines,
+		Key: ReversalKey(r.Entry), Kind: "reversal", Text: r.Reason, Actor: r.Actor, At: r.At, Lines: lines,
 		reverses: r.Entry,
 	})
 	if errors.Is(err, ErrConflict) {

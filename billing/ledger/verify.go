@@ -21,18 +21,18 @@ type Check struct {
 
 // Finding is something in the books that is not as it was posted. What it is about is named as far as it can be.
 type Finding struct {
-	Problem string        `json:"problem"`
-	Entry   uuid.NullUUID `json:"entry"`
-	Key     string        `json:"key,omitempty"` // of the entry
-	Period  Period        `json:"period,omitempty"`
-	Missing int64         `json:"missing,omitempty"` // entries that are gone, when that is all that is known of them
+	Entry   *uuid.UUID `json:"entry"`
+	Key     string     `json:"key"` // of the entry
+	Period  Period     `json:"period"`
+	Missing int64      `json:"missing"` // entries that are gone, when that is all that is known of them
+	Problem string     `json:"problem"`
 }
 
 // Verified is what was read.
 type Verified struct {
-	Entries  int64 `json:"entries"`
-	Lines    int64 `json:"lines"`
-	Findings int64 `json:"findings"` // none: the books are as they were posted
+	Entries int64 `json:"entries"`
+	Lines   int64 `json:"lines"`
+	Found   int64 `json:"found"` // findings; none: the books are as they were posted
 }
 
 // Verify reads all entries as they stand at one moment and tells of everything that was changed, taken away or put in
@@ -62,7 +62,7 @@ type verifier struct {
 	calendar *calendar
 	closed   []Month
 	chains   map[Period]*chain // of the closed months
-	marks    int64 // of the entries read, by exclusive or
+	marks    int64             // of the entries read, by exclusive or
 	form     form
 	sums     map[string]money.Amount // by book, of one entry
 }
@@ -78,7 +78,7 @@ func (v *verifier) all(ctx context.Context) error {
 }
 
 func (v *verifier) find(f Finding) {
-	v.verified.Findings++
+	v.verified.Found++
 	v.check.Finding(f)
 }
 
@@ -160,12 +160,15 @@ func (v *verifier) linesUpTo(ctx context.Context, lines *cursor[postedLine], ent
 			own = append(own, *l)
 		case l.Entry != lost:
 			lost = l.Entry
-			v.find(Finding{Problem: "it has lines, but is gone itself", Entry: uuid.NullUUID{UUID: lost, Valid: true}})
+			v.find(Finding{Problem: "it has lines, but is gone itself", Entry: copied(lost)})
 		}
 		v.verified.Lines++
 		lines.skip()
 	}
 }
+
+// copied is for what outlives the cursor's row.
+func copied(id uuid.UUID) *uuid.UUID { return &id }
 
 // postedLine is a line as it stands in its table.
 type postedLine struct {
@@ -217,7 +220,7 @@ func (v *verifier) entry(r *row, lines []postedLine) {
 		problem = "its month counts as closed, and was not closed"
 	}
 	if problem != "" {
-		v.find(Finding{Problem: problem, Entry: uuid.NullUUID{UUID: r.ID, Valid: true}, Key: r.Key, Period: month})
+		v.find(Finding{Problem: problem, Entry: copied(r.ID), Key: r.Key, Period: month})
 	}
 }
 

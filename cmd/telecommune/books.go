@@ -15,9 +15,9 @@ import (
 func booksCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "books",
-		Short: "Look into the double-entry books.",
+		Short: "Look into the double-entry books, verify and correct them.",
 	}
-	c.AddCommand(booksTrial(), booksJournal(), booksReplay(), booksExport())
+	c.AddCommand(booksTrial(), booksJournal(), booksVerify(), booksReverse(), booksReplay(), booksExport())
 	return c
 }
 
@@ -75,6 +75,15 @@ type journalRow struct {
 	Amount  money.Amount `json:"amount"`
 }
 
+func journalRows(entries []ledger.Posted) (rows []journalRow) {
+	for _, e := range entries {
+		for _, l := range e.Lines {
+			rows = append(rows, journalRow{string(e.Date), e.ID.String(), e.Kind, e.Text, l.Book, l.Account, l.Amount})
+		}
+	}
+	return rows
+}
+
 func booksJournal() *cobra.Command {
 	var f ledger.JournalFilter
 	c := &cobra.Command{
@@ -91,13 +100,7 @@ func booksJournal() *cobra.Command {
 				if outputFormat(cmd) == formatJSON {
 					return list(cmd, entries)
 				}
-				var rows []journalRow
-				for _, e := range entries {
-					for _, l := range e.Lines {
-						rows = append(rows, journalRow{string(e.Date), e.ID.String(), e.Kind, e.Text, l.Book, l.Account, l.Amount})
-					}
-				}
-				return list(cmd, rows)
+				return list(cmd, journalRows(entries))
 			})
 		},
 	}

@@ -67,6 +67,8 @@ func TestContract(t *testing.T) {
 		{"enterprise show CALL", "code name vat_percent currency"},
 		{"statement c-anna", "account name enterprise period zone currency as_of opening_balance bookings calls attempts " +
 			"totals closing_balance"},
+		{"period close " + time.Now().UTC().Format("2006-01") + " --dry-run", "period state entries closed_at closed_by seal posted"},
+		{"books verify", "entries lines found findings"},
 		{"version", "version revision go platform"},
 	}
 	for _, s := range steps {
@@ -98,6 +100,7 @@ func TestContract(t *testing.T) {
 		{"voucher list --account c-anna", "id amount currency enterprise issued_by issued_at redeemed_by redeemed_at"},
 		{"call list --account c-anna", call},
 		{"books trial", "book account debit credit balance"},
+		{"period list", "period state entries closed_at closed_by seal"},
 		{"books journal", "id key kind text actor at date zone posted_at lines"},
 		{"doctor", "check status detail fix"},
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"telecommune/billing"
+	"telecommune/billing/ledger"
 	"telecommune/billing/statement"
 	"telecommune/billing/tariff"
 	"telecommune/internal/postgres"
@@ -42,6 +43,10 @@ var hints = []struct {
 	{billing.ErrVoucherSpent, "`telecommune voucher list` shows by whom"},
 	{billing.ErrWrongKey, putBackKey},
 	{billing.ErrKey, putBackKey},
+	{ledger.ErrPeriodClosed, "`telecommune period list` shows the months that are open"},
+	{ledger.ErrPeriodOpen, "`telecommune period list` shows the months"},
+	{ledger.ErrPeriodRuns, "close it when it is over; with --early, what still happens in it counts in the next"},
+	{ledger.ErrNoEntry, "`telecommune books journal` shows them"},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
 
 	{routing.ErrExists, "change it with `telecommune trunk set CODE`"},
