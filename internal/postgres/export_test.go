@@ -7,6 +7,7 @@ import (
 
 var (
 	ParseDSN = parseDSN
+	Refused  = refused
 	Dial     = func(ctx context.Context, network, address string) (any, error) {
 		return dialer{}.DialContext(ctx, network, address)
 	}
@@ -19,3 +20,10 @@ const (
 	MaxLeft     = maxLeft
 	PeerTimeout = peerTimeout
 )
+
+// Waiting tells how many wait for their transaction.
+func Waiting[T, R any](g *Group[T, R]) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
