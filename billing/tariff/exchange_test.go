@@ -20,8 +20,17 @@ func TestParseExchangeRate(t *testing.T) {
 		text string
 		want tariff.ExchangeRate
 	}{
-		{"1.0856", 1_085_600}, {"0.000001", 1}, {"17234.5", 17_234_500_000}, {"1000000", 1_000_000_000_000},
-		{"1000000.000001", 0}, {"0", 0}, {"-1", 0}, {"1e3", 0}, {"", 0}, {"1.0000001", 0}, {"1,08", 0},
+		{"1.0856", 1_085_600},
+		{"0.000001", 1},
+		{"17234.5", 17_234_500_000},
+		{"1000000", 1_000_000_000_000},
+		{"1000000.000001", 0},
+		{"0", 0},
+		{"-1", 0},
+		{"1e3", 0},
+		{"", 0},
+		{"1.0000001", 0},
+		{"1,08", 0},
 	} {
 		got, err := tariff.ParseExchangeRate(c.text)
 		if got != c.want || c.want == 0 != errors.Is(err, tariff.ErrExchangeRate) {
@@ -40,8 +49,10 @@ func dollars() tariff.Deck {
 func TestExchange(t *testing.T) {
 	const day = 24 * time.Hour
 	rates := []tariff.DatedRate{
-		{Currency: "USD", From: noon, Rate: 1_200_000}, {Currency: "GBP", From: noon.Add(-9 * day), Rate: 1},
-		{Currency: "USD", From: noon.Add(-day), Rate: 1_000_000}, {Currency: "USD", From: noon.Add(day), Rate: 1_085_600},
+		{Currency: "USD", From: noon, Rate: 1_200_000},
+		{Currency: "GBP", From: noon.Add(-9 * day), Rate: 1},
+		{Currency: "USD", From: noon.Add(-day), Rate: 1_000_000},
+		{Currency: "USD", From: noon.Add(day), Rate: 1_085_600},
 	}
 	decks := tariff.NewDecks([]tariff.Deck{dollars()})
 	for _, c := range []struct {
@@ -127,7 +138,8 @@ func TestStoreKeepsExchangeRates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []tariff.DatedRate{
-		{Currency: "USD", From: noon.Add(time.Hour), Rate: 3_000_000}, {Currency: "USD", From: noon, Rate: 1_000_000},
+		{Currency: "USD", From: noon.Add(time.Hour), Rate: 3_000_000},
+		{Currency: "USD", From: noon, Rate: 1_000_000},
 		{Currency: "USD", From: noon, Rate: 2_000_000}, // again: in its place
 		{Currency: "CHF", Rate: 930_000},               // from now
 	} {

@@ -107,7 +107,9 @@ func windows(zone string, holidays []tariff.Holiday, all ...string) tariff.Deck 
 
 func TestWindows(t *testing.T) {
 	xmas := []tariff.Holiday{
-		{Date: "2027-12-24", CountsAs: "sat"}, {Date: "2027-12-25", CountsAs: "hol"}, {Date: "2027-12-27", CountsAs: "sun"},
+		{Date: "2027-12-24", CountsAs: "sat"},
+		{Date: "2027-12-25", CountsAs: "hol"},
+		{Date: "2027-12-27", CountsAs: "sun"},
 		{Date: "2028-02-29", CountsAs: "sun"},
 	}
 	office := windows("Europe/Berlin", xmas, "", "mon-fri 08:00-18:00", "fri 22:00-06:00", "sun", "hol")
