@@ -45,7 +45,7 @@ var calls = []scenario{
 		for range 3 {
 			r.dial(c, "000000000000")
 		}
-		<-c.Done()
+		receive(r, c.Done())
 		if byPeer, _ := c.EndedByPeer(); !byPeer {
 			t.Error("nobody hung up on the guesser")
 		}
@@ -147,7 +147,7 @@ var calls = []scenario{
 			}()
 		}
 		for range n {
-			if err := <-ended; err != nil {
+			if err := receive(r, ended); err != nil {
 				t.Error(err)
 			}
 		}
@@ -161,7 +161,7 @@ var calls = []scenario{
 		second := r.call(simcarrier.PhoneConfig{}, contact)
 		r.must(second.WaitQuiet(r.ctx)) // there is not enough credit
 		second.Hangup()
-		<-first.Done()
+		receive(r, first.Done())
 		r.settled(want{outcome: billing.Answered, atLeast: 5, atMost: 5}, want{outcome: billing.Refused})
 		if n := len(far.Calls()); n != 1 {
 			t.Errorf("%d calls at the carrier", n)

@@ -24,13 +24,13 @@ var engine = []scenario{
 			results <- err
 		}})
 		c := r.call(simcarrier.PhoneConfig{}, echo)
-		err := <-results
+		err := receive(r, results)
 		var failed *pbx.DialError
 		if !errors.Is(err, pbx.ErrRingTimeout) || !errors.As(err, &failed) || !failed.Rang {
 			t.Errorf("%v", err)
 		}
 		far.wait()
-		<-c.Done()
+		receive(r, c.Done())
 	}},
 	{"a panic ends its own call alone", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{handle: func(ctx context.Context, _ *rig, in pbx.Leg) {
@@ -70,8 +70,8 @@ var engine = []scenario{
 			ends <- in.End()
 		}})
 		c := r.call(simcarrier.PhoneConfig{}, echo)
-		<-c.Done()
-		if end := <-ends; end.By != pbx.ByPaidTime || c.Lasted() < 900*time.Millisecond {
+		receive(r, c.Done())
+		if end := receive(r, ends); end.By != pbx.ByPaidTime || c.Lasted() < 900*time.Millisecond {
 			t.Errorf("%+v after %s", end, c.Lasted())
 		}
 	}},
@@ -98,12 +98,12 @@ var engine = []scenario{
 		r.must(c.Dial(r.ctx, "1234"+"56#"+"#"+"7"))
 		close(ahead)
 		for i, w := range []result{{"1234", nil}, {"56", nil}, {"", nil}, {"7", nil}, {"", pbx.ErrNoDigits}} {
-			if got := <-results; got.digits != w.digits || !errors.Is(got.err, w.err) || (w.err == nil) != (got.err == nil) {
+			if got := receive(r, results); got.digits != w.digits || !errors.Is(got.err, w.err) || (w.err == nil) != (got.err == nil) {
 				t.Errorf("%d: %q %v, want %q %v", i, got.digits, got.err, w.digits, w.err)
 			}
 		}
 		c.Hangup()
-		if got := <-results; !errors.Is(got.err, pbx.ErrEnded) {
+		if got := receive(r, results); !errors.Is(got.err, pbx.ErrEnded) {
 			t.Errorf("of a leg that has ended: %v", got.err)
 		}
 	}},
@@ -128,7 +128,7 @@ var engine = []scenario{
 				_, _ = r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
 			}
 		}})
-		<-r.call(simcarrier.PhoneConfig{}, echo).Done()
+		receive(r, r.call(simcarrier.PhoneConfig{}, echo).Done())
 		ids := map[string]bool{}
 		for _, c := range far.Calls() {
 			ids[c.CallID] = true

@@ -86,11 +86,11 @@ var input = []scenario{
 		for _, digits := range []string{"**#", "110#", "0#"} {
 			r.dial(c, digits)
 		}
-		<-c.Done()
+		receive(r, c.Done())
 		c = r.call(simcarrier.PhoneConfig{INFO: true}, gateway)
 		r.must(c.WaitQuiet(r.ctx))
 		_ = c.Dial(r.ctx, strings.Repeat("7", 100)+"#") // it may end before the last digit
-		<-c.Done()
+		receive(r, c.Done())
 		r.settled(want{outcome: billing.NoNumber}, want{outcome: billing.NoNumber})
 	}},
 	{"voice from a third address is not let in", func(t *testing.T, start Start) {

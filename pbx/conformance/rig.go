@@ -43,8 +43,10 @@ const (
 	other  = e164.Number("+442079460002")
 )
 
-// patience bounds each case.
-const patience = 90 * time.Second
+const (
+	patience = 90 * time.Second // bounds each case
+	stopTime = 30 * time.Second // for an engine to end
+)
 
 // plan is how a case's world differs from the usual.
 type plan struct {
@@ -162,11 +164,17 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 	}()
 	stopped := false
 	r.stop = func() {
-		if cancel(); !stopped {
-			stopped = true
-			if err := <-ended; err != nil {
+		if cancel(); stopped {
+			return
+		}
+		stopped = true
+		select {
+		case err := <-ended:
+			if err != nil {
 				r.t.Errorf("run: %v", err)
 			}
+		case <-time.After(stopTime):
+			r.t.Errorf("the engine did not end within %s", stopTime)
 		}
 	}
 	r.t.Cleanup(r.stop)
@@ -266,6 +274,17 @@ func (r *rig) must(err error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// receive waits for what comes, within the time of the case.
+func receive[T any](r *rig, from <-chan T) (got T) {
+	r.t.Helper()
+	select {
+	case got = <-from:
+	case <-r.ctx.Done():
+		r.t.Fatal("waited in vain")
+	}
+	return got
 }
 
 // hearTone waits until the call hears a tone, which only the far side sends.

@@ -24,18 +24,22 @@ import (
 //go:embed sipp
 var scenarios embed.FS
 
+// sippPatience bounds a scenario from when its end is waited for.
+const sippPatience = 60 * time.Second
+
 // values are what a scenario is filled with.
 type values map[string]any
 
 // sippRun is one SIPp process.
 type sippRun struct {
-	t    *testing.T
-	addr string // of its SIP socket
-	cmd  *exec.Cmd
-	dir  string
-	out  bytes.Buffer
-	done chan struct{}
-	err  error // valid after done
+	t        *testing.T
+	scenario string
+	addr     string // of its SIP socket
+	cmd      *exec.Cmd
+	dir      string
+	out      bytes.Buffer
+	done     chan struct{}
+	err      error // valid after done
 }
 
 // sippCarrier starts SIPp as a carrier that takes one call, or as many as count says.
@@ -60,7 +64,7 @@ func startSIPp(t *testing.T, scenario string, v values, args ...string) *sippRun
 	if err != nil {
 		t.Fatal("SIPp is not installed: apt-get install sip-tester")
 	}
-	s := &sippRun{t: t, dir: t.TempDir(), done: make(chan struct{})}
+	s := &sippRun{t: t, scenario: scenario, dir: t.TempDir(), done: make(chan struct{})}
 	file := filepath.Join(s.dir, "scenario.xml")
 	if err := os.WriteFile(file, fill(t, s.dir, scenario, v), 0o600); err != nil {
 		t.Fatal(err)
@@ -69,7 +73,7 @@ func startSIPp(t *testing.T, scenario string, v values, args ...string) *sippRun
 	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	args = append([]string{
 		"-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(port), "-mi", "127.0.0.1", "-mp", strconv.Itoa(freePort(t)),
-		"-m", "1", "-nostdin", "-timeout", "120s", "-trace_err", "-error_file", "errors",
+		"-m", "1", "-nostdin", "-trace_err", "-error_file", "errors",
 		"-trace_msg", "-message_file", "messages",
 	}, args...)
 	s.cmd = exec.Command(path, args...)
@@ -111,10 +115,15 @@ func (s *sippRun) starting() bool {
 // wait waits for the scenario to be over, and fails the test unless it went as written.
 func (s *sippRun) wait() {
 	s.t.Helper()
-	<-s.done // bounded by SIPp's own -timeout
+	select {
+	case <-s.done:
+	case <-time.After(sippPatience): // SIPp's own time-out waits for calls that hang
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	}
 	if s.err != nil {
 		why, _ := os.ReadFile(filepath.Join(s.dir, "errors"))
-		s.t.Errorf("SIPp %s: %v\n%s\n%s", s.cmd.Args[2], s.err, why, tail(s.out.Bytes()))
+		s.t.Errorf("SIPp %s: %v\n%s\n%s", s.scenario, s.err, why, tail(s.out.Bytes()))
 	}
 }
 

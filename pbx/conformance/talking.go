@@ -63,7 +63,7 @@ var talking = []scenario{
 			t.Errorf("%s after %s", got.How, lasted)
 		}
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 3, atMost: 3})
-		<-c.Done() // after a word about it
+		receive(r, c.Done()) // after a word about it
 		if account, err := r.bank.Account(r.ctx, member); err != nil || account.Balance != 0 {
 			t.Errorf("%s left, %v", account.Balance, err)
 		}
