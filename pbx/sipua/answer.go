@@ -18,8 +18,6 @@ func newSessionID() uint64 { return uint64(rand.Uint32()) }
 
 func localPort(conn *net.UDPConn) uint16 { return uint16(conn.LocalAddr().(*net.UDPAddr).Port) }
 
-func (e *Engine) wildcard() bool { return e.udp.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() }
-
 // Answer implements pbx.Leg. It waits for the ACK, so that a leg that is answered is one whose caller knows it.
 func (l *leg) Answer(ctx context.Context) error {
 	if err := l.alive(ctx); err != nil {

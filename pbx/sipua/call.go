@@ -3,6 +3,8 @@ package sipua
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/emiago/sipgo/sip"
@@ -246,9 +248,11 @@ func (e *Engine) refuse(invite *sip.Request, res *sip.Response, cause pbx.Cause)
 
 // dialogOf is the dialog that an INVITE of ours opens.
 func (e *Engine) dialogOf(invite *sip.Request) *dialog {
-	return &dialog{
+	d := &dialog{
 		e: e, id: string(*invite.CallID()), localTag: tag(invite.From().Params), transport: invite.Transport(),
-		local: invite.From().Address, remote: invite.To().Address, target: invite.Recipient,
-		seq: invite.CSeq().SeqNo, remoteSeq: -1,
+		local: invite.From().Address, remote: invite.To().Address, target: invite.Recipient, name: invite.Recipient.Host,
+		addr: sourceAddr(invite.Destination()), seq: invite.CSeq().SeqNo, remoteSeq: -1,
 	}
+	d.ours, _ = netip.ParseAddr(strings.Trim(invite.Via().Host, "[]")) // written by route
+	return d
 }

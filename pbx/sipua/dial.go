@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -38,14 +39,11 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 	if !ok {
 		return nil, &pbx.DialError{Err: errForeign}
 	}
-	media, codec, err := c.voice()
+	_, codec, err := c.voice()
 	if err != nil {
 		return nil, &pbx.DialError{Err: err}
 	}
 	a := &attempt{e: e, caller: c, to: to}
-	if err := a.prepare(media, codec); err != nil {
-		return nil, &pbx.DialError{Err: err}
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if to.RingTimeout > 0 {
@@ -54,6 +52,9 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 		defer end()
 	}
 	defer context.AfterFunc(c.ctx, func() { stop(pbx.ErrEnded) })()
+	if err := a.prepare(ctx, codec); err != nil {
+		return nil, a.broken(ctx, err)
+	}
 	defer context.AfterFunc(a.far.ctx, func() { stop(pbx.ErrEnded) })()
 
 	err = a.run(ctx)
@@ -70,7 +71,7 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 
 // prepare makes the far leg with its socket, and the INVITE. It offers the caller's codec alone: voice is relayed as it
 // is, so a second codec in the offer would be a promise that can't be kept.
-func (a *attempt) prepare(caller *media, c codec) error {
+func (a *attempt) prepare(ctx context.Context, c codec) error {
 	host, port, err := net.SplitHostPort(a.to.Trunk.Address)
 	if err != nil {
 		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
@@ -79,7 +80,20 @@ func (a *attempt) prepare(caller *media, c codec) error {
 	if err != nil {
 		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
 	}
-	a.invite = a.identify(sip.Uri{Scheme: "sip", User: a.to.Trunk.Dial(a.to.Number), Host: host, Port: int(number)})
+	// The address is found once: for the way of the INVITE, for our own address towards it, and for what follows.
+	addr, err := a.e.resolve(ctx, host)
+	if err != nil {
+		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+	}
+	ours, err := a.e.towards(addr)
+	if err != nil {
+		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+	}
+	target := sip.Uri{Scheme: "sip", User: a.to.Trunk.Dial(a.to.Number), Host: host, Port: int(number)}
+	if addr.Is6() && target.Host == addr.String() {
+		target.Host = uriHost(addr)
+	}
+	a.invite = a.identify(target, net.JoinHostPort(addr.String(), port), ours)
 	d := a.e.dialogOf(a.invite)
 	d.user, d.password = a.to.Trunk.User, a.to.Trunk.Password
 	a.far = newLeg(a.e, d)
@@ -111,15 +125,15 @@ var errDraining = errors.New("the engine is stopping")
 
 // identify builds the INVITE with our identity: From and P-Asserted-Identity (RFC 3325) bear the number to present, or
 // nobody's, with the wish for privacy (RFC 3323).
-func (a *attempt) identify(target sip.Uri) *sip.Request {
+func (a *attempt) identify(target sip.Uri, address string, ours netip.Addr) *sip.Request {
 	transport := "UDP"
 	if strings.EqualFold(a.to.Trunk.Transport, "tcp") {
 		transport = "TCP"
 		target.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
 	}
-	e, us := a.e, a.e.localAddr(target.Host).String()
+	e, us := a.e, uriHost(a.e.told(ours))
 	req := sip.NewRequest(sip.INVITE, target)
-	e.route(req, transport, a.to.Trunk.Address)
+	e.route(req, transport, address, ours)
 	from := &sip.FromHeader{Params: sip.HeaderParams{{K: "tag", V: sip.GenerateTagN(20)}}}
 	if a.to.CallerID == "" {
 		from.DisplayName = "Anonymous"
@@ -134,7 +148,7 @@ func (a *attempt) identify(target sip.Uri) *sip.Request {
 	id := sip.CallIDHeader(uuid.NewString())
 	req.AppendHeader(&id)
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
-	req.AppendHeader(e.contact(transport, target.Host))
+	req.AppendHeader(e.contact(transport, ours))
 	if a.to.CallerID == "" {
 		req.AppendHeader(sip.NewHeader("Privacy", "id"))
 	} else {

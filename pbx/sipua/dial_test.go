@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -453,6 +454,81 @@ func TestDialSilentTrunk(t *testing.T) {
 	carrier.respond(m, 200, carrier.sdp("8"))
 	carrier.request("ACK")
 	carrier.respond(carrier.request("BYE"), 200, "")
+	p.bye()
+}
+
+// TestDialByName: the name of a trunk is looked up once for all of a call, IPv4 before IPv6, and one that can't be looked
+// up is a trunk that can't be reached.
+func TestDialByName(t *testing.T) {
+	carrier := newPeer(t)
+	_, port, _ := net.SplitHostPort(carrier.addr())
+	asked := make(chan string, 10)
+	failed := make(report[error], 1)
+	lookup := func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		asked <- host
+		if host != "sip.example" {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		return []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	listen := func(c *Config) { c.Listen = ":0" }
+	r := start(t, setup{config: listen, tweak: func(e *Engine) { e.lookup = lookup }}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		e := in.(*leg).e
+		to := pbx.Target{Trunk: routing.Trunk{Code: "dead", Address: "nobody.example:5060"}, Number: "+380441234567"}
+		_, err := e.Dial(ctx, in, to)
+		failed <- err
+		to.Trunk.Address = "sip.example:" + port
+		if _, err := e.Dial(ctx, in, to); err != nil {
+			t.Errorf("Dial: %v", err)
+		}
+	})
+	p := newPeer(t)
+	p.engine = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: r.port()}
+	p.call(p.sdp("8"))
+	var err *pbx.DialError
+	if !errors.As(failed.get(t), &err) || err.SIP != 0 || err.Q850 != 0 {
+		t.Errorf("a name that is not known: %+v", err)
+	}
+	m := carrier.request("INVITE")
+	if want := "INVITE sip:380441234567@sip.example:" + port + " SIP/2.0"; m.first != want {
+		t.Errorf("got %q", m.first)
+	}
+	if !strings.Contains(m.body, "c=IN IP4 127.0.0.1\r\n") || !strings.Contains(m.get("via"), "127.0.0.1") {
+		t.Errorf("we are at %s\n%s", m.get("via"), m.body)
+	}
+	carrier.respond(m, 200, carrier.sdp("8"), "Record-Route: <sip:sip.example:"+port+";lr>")
+	carrier.request("ACK")
+	carrier.respond(carrier.request("BYE"), 200, "") // the script is at its end
+	p.respond(p.request("BYE"), 200, "")
+	if len(asked) != 2 {
+		t.Errorf("%d names were looked up, want one an attempt", len(asked))
+	}
+}
+
+// TestPublic: behind NAT others are told the public address, in Contact and SDP; Via bears our own, to which the NAT's
+// is added by rport.
+func TestPublic(t *testing.T) {
+	carrier := newPeer(t)
+	public := func(c *Config) { c.Public = netip.MustParseAddr("192.0.2.9") }
+	r := start(t, setup{config: public}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		_, _ = in.(*leg).e.Dial(ctx, in, pbx.Target{Trunk: trunkTo(carrier), Number: "+380441234567", CallerID: "+4930123456"})
+		<-in.Done()
+	})
+	p := phone(r)
+	ok := p.call(p.sdp("8"))
+	m := carrier.request("INVITE")
+	for _, m := range []message{ok, m} {
+		if !strings.Contains(m.get("contact"), "@192.0.2.9:") || !strings.Contains(m.body, "c=IN IP4 192.0.2.9\r\n") {
+			t.Errorf("%s: Contact %q\n%s", m.first, m.get("contact"), m.body)
+		}
+	}
+	if !strings.HasPrefix(m.get("via"), "SIP/2.0/UDP 127.0.0.1:") || !strings.Contains(m.get("from"), "@192.0.2.9>") {
+		t.Errorf("Via %q, From %q", m.get("via"), m.get("from"))
+	}
+	carrier.respond(m, 486, "")
+	p.contact = "sip:" + r.Addr().String()
 	p.bye()
 }
 

@@ -22,10 +22,13 @@ type dialog struct {
 	e         *Engine
 	id        string // Call-ID
 	localTag  string
-	local     sip.Uri // our From
-	remote    sip.Uri // its To
-	transport string  // UDP or TCP
-	user      string  // credentials for a challenge by the other side
+	local     sip.Uri    // our From
+	remote    sip.Uri    // its To
+	transport string     // UDP or TCP
+	ours      netip.Addr // our own address towards it
+	name      string     // the host name that it was dialled by, whose address is known already
+	addr      netip.Addr // of name
+	user      string     // credentials for a challenge by the other side
 	password  string
 
 	mu        sync.Mutex
@@ -49,9 +52,13 @@ func tag(params sip.HeaderParams) string {
 }
 
 // acceptDialog starts the dialog of an INVITE received (12.1.1).
-func acceptDialog(e *Engine, req *sip.Request) *dialog {
+func acceptDialog(e *Engine, req *sip.Request) (*dialog, error) {
+	ours, err := e.towards(sourceAddr(req.Source()))
+	if err != nil {
+		return nil, err
+	}
 	d := &dialog{
-		e: e, id: string(*req.CallID()), localTag: sip.GenerateTagN(20), transport: req.Transport(),
+		e: e, ours: ours, id: string(*req.CallID()), localTag: sip.GenerateTagN(20), transport: req.Transport(),
 		local: *req.To().Address.Clone(), remote: *req.From().Address.Clone(), remoteTag: tag(req.From().Params),
 		seq: rand.Uint32N(1 << 16), remoteSeq: int64(req.CSeq().SeqNo), target: *req.Contact().Address.Clone(),
 	}
@@ -67,7 +74,7 @@ func acceptDialog(e *Engine, req *sip.Request) *dialog {
 	}
 	d.heard = sourceAddr(req.Source())
 	d.allows(req)
-	return d
+	return d, nil
 }
 
 // confirm takes what a response to our INVITE says of the other side (12.1.2).
@@ -97,6 +104,15 @@ func sourceAddr(source string) netip.Addr {
 		return netip.Addr{}
 	}
 	return src.Addr().Unmap()
+}
+
+// follow notes where a request that changes the session comes from: a phone may have moved to another network.
+func (d *dialog) follow(req *sip.Request) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.heard = sourceAddr(req.Source()); d.source != "" && req.Transport() == d.transport {
+		d.source = req.Source()
+	}
 }
 
 // retarget follows a Contact of a later request or response (12.2.1.2).
@@ -180,10 +196,14 @@ func (d *dialog) build(method sip.RequestMethod, seq uint32) *sip.Request {
 		transport = strings.ToUpper(t)
 	}
 	to := hostPort(hop)
-	if d.source != "" {
+	switch {
+	case d.source != "":
 		to, transport = d.source, d.transport
+	case d.name != "" && hop.Host == d.name:
+		_, port, _ := net.SplitHostPort(to)
+		to = net.JoinHostPort(d.addr.String(), port)
 	}
-	d.e.route(req, transport, to)
+	d.e.route(req, transport, to, d.ours)
 	for _, r := range routes {
 		req.AppendHeader(&sip.RouteHeader{Address: *r.Clone()})
 	}
@@ -294,10 +314,8 @@ func authorise(req *sip.Request, res *sip.Response, seq uint32, user, password s
 	return nil, errDigest
 }
 
-// route addresses a request: its Via, and the socket and peer that the transport uses.
-func (e *Engine) route(req *sip.Request, transport, to string) {
-	host, _, _ := net.SplitHostPort(to)
-	local := e.localAddr(host)
+// route addresses a request: its Via, and the socket and peer that the transport uses. ours is our address towards that.
+func (e *Engine) route(req *sip.Request, transport, to string, ours netip.Addr) {
 	req.SetTransport(transport)
 	req.SetDestination(to)
 	if transport == "UDP" {
@@ -306,18 +324,26 @@ func (e *Engine) route(req *sip.Request, transport, to string) {
 		req.Laddr = sip.Addr{IP: bound.IP, Port: bound.Port}
 	}
 	req.AppendHeader(&sip.ViaHeader{
-		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport, Host: local.String(), Port: e.port(),
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport, Host: uriHost(ours), Port: e.port(),
 		Params: sip.HeaderParams{{K: "branch", V: sip.GenerateBranch()}, {K: "rport"}},
 	})
 	forwards := sip.MaxForwardsHeader(70)
 	req.AppendHeader(&forwards)
 }
 
-// contact is where we are reached by a peer at host.
-func (e *Engine) contact(transport, host string) *sip.ContactHeader {
-	uri := sip.Uri{Scheme: "sip", User: "telecommune", Host: e.localAddr(host).String(), Port: e.port()}
+// contact is where a peer reaches us.
+func (e *Engine) contact(transport string, ours netip.Addr) *sip.ContactHeader {
+	uri := sip.Uri{Scheme: "sip", User: "telecommune", Host: uriHost(e.told(ours)), Port: e.port()}
 	if transport == "TCP" {
 		uri.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
 	}
 	return &sip.ContactHeader{Address: uri}
+}
+
+// uriHost is an address as URIs and Via have it.
+func uriHost(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return a.String()
 }

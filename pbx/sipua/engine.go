@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Listen       string                 // host:port, for UDP and TCP; port 0: any that both have free
 	RTPPorts     string                 // "10000-20000"; "": any
+	Public       netip.Addr             // our address as others are told it, behind 1:1 NAT; zero: our own
 	Admission    func() *pbx.Admission  // who may call; the newest picture
 	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
 	UserAgent    string                 // "telecommune"
@@ -45,6 +46,7 @@ type Engine struct {
 	sounds sounds
 	nonces *nonces
 	handle func(ctx context.Context, in pbx.Leg)
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
 
 	mu       sync.Mutex
 	dialogs  map[string]*leg     // by key
@@ -87,7 +89,7 @@ func New(c Config) (*Engine, error) {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
 	e := &Engine{
-		conf: c, log: c.Log, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
+		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
 		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
@@ -142,17 +144,58 @@ func (e *Engine) Addr() net.Addr { return e.udp.LocalAddr() }
 
 func (e *Engine) port() int { return e.udp.LocalAddr().(*net.UDPAddr).Port }
 
-// localAddr is our address as a peer at host sees it: the one listened on, or else the one that packets to it leave by.
-func (e *Engine) localAddr(host string) netip.Addr {
-	bound := e.udp.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-	if !bound.IsUnspecified() {
-		return bound
+// bound is the address listened on; unspecified when that is any.
+func (e *Engine) bound() netip.Addr {
+	return e.udp.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+}
+
+// towards is our address as a peer sees it: the one listened on, or else the one that packets to it leave by.
+func (e *Engine) towards(peer netip.Addr) (netip.Addr, error) {
+	if bound := e.bound(); !bound.IsUnspecified() {
+		return bound, nil
 	}
-	if conn, err := net.Dial("udp", net.JoinHostPort(host, "9")); err == nil { // sends nothing
-		defer conn.Close()
-		return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(peer, 9))) // sends nothing
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("no way to %s: %w", peer, err)
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+// told is what a peer is told of our address: behind a NAT that has one address for us alone, that.
+func (e *Engine) told(ours netip.Addr) netip.Addr {
+	if p := e.conf.Public; p.IsValid() && p.Is4() == ours.Is4() {
+		return p
+	}
+	return ours
+}
+
+var errNoAddress = errors.New("no address of an IP version that we listen on")
+
+// resolve finds the address of a host, IPv4 before IPv6.
+func (e *Engine) resolve(ctx context.Context, host string) (netip.Addr, error) {
+	addrs := []netip.Addr{}
+	if literal, err := netip.ParseAddr(host); err == nil {
+		addrs = append(addrs, literal)
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, e.firstResponse)
+		defer cancel()
+		if addrs, err = e.lookup(ctx, "ip", host); err != nil {
+			return netip.Addr{}, err
+		}
+	}
+	bound := e.bound()
+	var found netip.Addr
+	for _, a := range addrs {
+		a = a.Unmap()
+		if usable := bound.IsUnspecified() || a.Is4() == bound.Is4(); usable && (!found.IsValid() || a.Is4() && !found.Is4()) {
+			found = a
+		}
+	}
+	if !found.IsValid() {
+		return netip.Addr{}, fmt.Errorf("%s: %w", host, errNoAddress)
+	}
+	return found, nil
 }
 
 // stopTime is the default of Engine.stopTime.

@@ -31,7 +31,12 @@ func (e *Engine) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	// Our tag goes into the request itself, so that the answers that the library makes (487) bear it, too.
-	d := acceptDialog(e, req)
+	d, err := acceptDialog(e, req)
+	if err != nil {
+		e.log.Warn("call not taken", "provider", provider.Code, "err", err)
+		e.respond(req, tx, 500)
+		return
+	}
 	req.To().Params.Add("tag", d.localTag)
 	e.respond(req, tx, 100)
 	if req.MaxForwards().Val() == 0 {

@@ -109,6 +109,7 @@ func (e *Engine) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	var body []byte
+	l.dialog.follow(req)
 	if len(req.Body()) > 0 {
 		if status := l.busy(); status != 0 {
 			e.respond(req, tx, status, sip.NewHeader("Retry-After", "2"))
@@ -160,6 +161,7 @@ func (e *Engine) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	var body []byte
+	l.dialog.follow(req)
 	offered := len(req.Body()) == 0
 	if offered {
 		body = l.offer()

@@ -3,6 +3,7 @@ package sipua
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,34 @@ func TestHold(t *testing.T) {
 	p.status(400)
 	p.heard(2, ofType(8))
 	p.bye()
+}
+
+// TestPhoneMoves: who sends a re-INVITE from another address is reached there from then on, and its RTP is taken from
+// there.
+func TestPhoneMoves(t *testing.T) {
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		_, _ = in.Collect(ctx, pbx.Collect{Max: 1, First: wait})
+	})
+	p := phone(r)
+	p.call(p.sdp("8 101", eventLine(101)))
+	moved, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err != nil {
+		t.Skip("skipped: no second loopback address here")
+	}
+	defer moved.Close()
+	media, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer media.Close()
+	p.conn = moved
+	p.reinvite(p.sdp("8 101", eventLine(101))) // behind NAT: its SDP has an address that it is not heard from
+	port := p.status(200).port()
+	p.ack("")
+	p.media = media
+	p.digits(port, 101, "1")
+	p.respond(p.request("BYE"), 200, "") // the digit was taken, and the script is at its end
 }
 
 // quiet empties the socket and sees that nothing more comes for a few frames.

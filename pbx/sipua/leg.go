@@ -165,30 +165,14 @@ func (l *leg) ended(ctx context.Context) error {
 }
 
 // contact is our address within this dialog.
-func (l *leg) contact() *sip.ContactHeader {
-	return l.e.contact(l.dialog.transport, l.peerHost())
-}
-
-// peerHost is where the other side's signalling is.
-func (l *leg) peerHost() string {
-	l.dialog.mu.Lock()
-	defer l.dialog.mu.Unlock()
-	if src, err := netip.ParseAddrPort(l.dialog.source); err == nil {
-		return src.Addr().String()
-	}
-	if len(l.dialog.routes) > 0 {
-		return l.dialog.routes[0].Host
-	}
-	return l.dialog.target.Host
-}
+func (l *leg) contact() *sip.ContactHeader { return l.e.contact(l.dialog.transport, l.dialog.ours) }
 
 // openMedia binds the leg's RTP socket and starts to read it.
 func (l *leg) openMedia() error {
-	host := l.e.localAddr(l.peerHost())
-	bind := host
-	if l.e.wildcard() {
+	bind := l.dialog.ours
+	if l.e.bound().IsUnspecified() {
 		bind = netip.IPv6Unspecified()
-		if host.Is4() {
+		if l.dialog.ours.Is4() {
 			bind = netip.IPv4Unspecified()
 		}
 	}
@@ -196,7 +180,7 @@ func (l *leg) openMedia() error {
 	if err != nil {
 		return err
 	}
-	local := netip.AddrPortFrom(host, localPort(conn))
+	local := netip.AddrPortFrom(l.e.told(l.dialog.ours), localPort(conn))
 	m := newMedia(conn, local, l.digit)
 	l.mu.Lock()
 	gone := l.ctx.Err() != nil

@@ -193,7 +193,7 @@ func (r *registration) send(ctx context.Context, expires time.Duration) (time.Du
 // ask sends one REGISTER; a challenge is met once.
 func (r *registration) ask(ctx context.Context, expires time.Duration) (*sip.Request, *sip.Response, error) {
 	r.seq++
-	req, err := r.request(expires)
+	req, err := r.request(ctx, expires)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -220,7 +220,7 @@ func (r *registration) minExpires(res *sip.Response) time.Duration {
 	return min(time.Duration(n)*time.Second, maxExpires)
 }
 
-func (r *registration) request(expires time.Duration) (*sip.Request, error) {
+func (r *registration) request(ctx context.Context, expires time.Duration) (*sip.Request, error) {
 	host, port, err := net.SplitHostPort(r.trunk.Address)
 	if err != nil {
 		return nil, err
@@ -228,6 +228,17 @@ func (r *registration) request(expires time.Duration) (*sip.Request, error) {
 	number, err := strconv.Atoi(port)
 	if err != nil {
 		return nil, err
+	}
+	addr, err := r.e.resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := r.e.towards(addr)
+	if err != nil {
+		return nil, err
+	}
+	if addr.Is6() && host == addr.String() {
+		host = uriHost(addr)
 	}
 	transport := "UDP"
 	if strings.EqualFold(r.trunk.Transport, "tcp") {
@@ -238,14 +249,14 @@ func (r *registration) request(expires time.Duration) (*sip.Request, error) {
 		user = "telecommune"
 	}
 	req := sip.NewRequest(sip.REGISTER, sip.Uri{Scheme: "sip", Host: host, Port: number})
-	r.e.route(req, transport, r.trunk.Address)
+	r.e.route(req, transport, net.JoinHostPort(addr.String(), port), ours)
 	aor := sip.Uri{Scheme: "sip", User: user, Host: host}
 	req.AppendHeader(&sip.FromHeader{Address: aor, Params: sip.HeaderParams{{K: "tag", V: r.tag}}})
 	req.AppendHeader(&sip.ToHeader{Address: aor})
 	id := sip.CallIDHeader(r.id)
 	req.AppendHeader(&id)
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: r.seq, MethodName: sip.REGISTER})
-	req.AppendHeader(r.e.contact(transport, host))
+	req.AppendHeader(r.e.contact(transport, ours))
 	req.AppendHeader(sip.NewHeader("Expires", seconds(expires)))
 	r.e.sign(req)
 	return req, nil
