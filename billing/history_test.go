@@ -29,7 +29,7 @@ func TestHistories(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
-		y := &history{t: t, house: h, account: fmt.Sprintf("acc-%d", n), open: map[billing.CallID]billing.Hold{}}
+		y := &history{t: t, house: h, account: fmt.Sprintf("acc-%d", n), open: map[billing.CallID]billing.Hold{}, quotes: map[billing.CallID]tariff.Quote{}}
 		limit := money.Amount(rapid.Int64Range(0, 300_000).Draw(rt, "limit"))
 		if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: y.account, Limit: limit}); err != nil {
 			rt.Fatal(err)
@@ -53,6 +53,7 @@ type history struct {
 	t       *testing.T
 	account string
 	open    map[billing.CallID]billing.Hold
+	quotes  map[billing.CallID]tariff.Quote
 }
 
 // one picks a running call.
@@ -94,11 +95,17 @@ func (y *history) authorise(rt *rapid.T) {
 	r.Rate.IntervalFirst = rapid.SampledFrom([]int{1, 30, 60}).Draw(rt, "first")
 	r.Rate.IntervalNext = rapid.SampledFrom([]int{1, 6, 60}).Draw(rt, "next")
 	r.Rate.GraceSeconds = rapid.IntRange(0, 5).Draw(rt, "grace")
+	if rapid.Bool().Draw(rt, "another rate comes") { // settlements and signs tell of answers up to 700 seconds ago
+		next := r.Rate
+		next.RatePerMinute = money.Amount(rapid.Int64Range(0, 2_000_000).Draw(rt, "next rate"))
+		r.Later = []tariff.Later{{From: time.Now().Add(-350 * time.Second), Row: next}}
+	}
+	quote := tariff.Quote{Row: r.Rate, Later: r.Later}
 	hold, err := twice(y, rt, func() (billing.Hold, error) { return y.Authorise(y.t.Context(), r) })
 	switch {
 	case err == nil:
-		y.open[r.Call] = hold
-		if price, err := r.Rate.Price(hold.Seconds); err != nil || price > hold.Amount || hold.Seconds < 1 || hold.Seconds > r.CallLimit {
+		y.open[r.Call], y.quotes[r.Call] = hold, quote
+		if price, err := quote.Price(hold.Seconds); err != nil || price > hold.Amount || hold.Seconds < 1 || hold.Seconds > r.CallLimit {
 			rt.Fatalf("hold %+v, its seconds cost %s, %v", hold, price, err)
 		}
 	case !errors.Is(err, billing.ErrInsufficientCredit):
@@ -153,8 +160,16 @@ func (y *history) crash(rt *rapid.T) {
 // over checks what a call that has ended cost.
 func (y *history) over(rt *rapid.T, call billing.CallID) {
 	c, err := y.Call(y.t.Context(), call)
-	if err != nil || c.EndedAt == nil || c.Price > y.open[call].Amount || c.AnsweredSeconds > y.open[call].Seconds {
+	if err != nil || c.EndedAt == nil || c.Price > y.open[call].Amount {
 		rt.Fatalf("%+v, %v; held was %+v", c, err, y.open[call])
+	}
+	var answered time.Time
+	if c.AnsweredAt != nil {
+		answered = *c.AnsweredAt
+	}
+	row := y.quotes[call].At(answered)
+	if price, err := row.Price(c.AnsweredSeconds); err != nil || price != c.Price || c.AnsweredSeconds > row.Affordable(y.open[call].Amount, 600) {
+		rt.Fatalf("%+v; by the row of its answer it costs %s, %v; held was %+v", c, price, err, y.open[call])
 	}
 	delete(y.open, call)
 }
