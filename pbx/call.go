@@ -54,6 +54,9 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 // price finds what the call costs the caller, and the trunks that can carry it for that.
 func (c *call) price() ([]routing.Candidate, error) {
 	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
+	if _, ours := c.x.Admission().Numbers[c.to]; ours {
+		return nil, errLoop
+	}
 	now, known := time.Now(), false
 	c.routes = c.x.Routes()
 	if c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime)); !known {
@@ -177,7 +180,7 @@ func (c *call) close(ctx context.Context, reason error) {
 		err = c.x.Attempts(ctx, c.origin.Call, c.attempts)
 	}
 	if err != nil {
-		c.log.Error("record call", "call", c.origin.Call, "error", err)
+		c.log.Error("record call", "call", c.origin.Call, "err", err)
 	}
 	c.log.Info("call ended", "call", c.origin.Call, "account", c.caller.Account, "number", c.to, "trunk", s.Trunk,
 		"outcome", s.Outcome, "answered", s.Answered, "reason", c.why(reason))

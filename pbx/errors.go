@@ -17,11 +17,13 @@ var (
 	errHungUp     = errors.New("hung up by the operator")
 	errShutdown   = errors.New("the exchange is shutting down")
 	errFull       = errors.New("too many calls at once")
+	errFlood      = fmt.Errorf("%w, and too many to record", errFull)
 	errNoService  = errors.New("the access number is not in service")
 	errServed     = errors.New("served")
 	errNoPIN      = errors.New("no valid PIN")
 	errNoNumber   = errors.New("no valid number dialled")
 	errNoRate     = errors.New("the number has no rate")
+	errLoop       = errors.New("the number is an access number of ours")
 	errNoWay      = errors.New("no trunk could carry the call")
 	errBusy       = errors.New("the far party is busy")
 	errNoAnswer   = errors.New("the far party does not answer")
@@ -58,6 +60,7 @@ var verdicts = []verdict{
 	{errNoNumber, NotFound, nil, billing.NoNumber, false},
 
 	{errNoRate, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
+	{errLoop, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{billing.ErrInsufficientCredit, Rejected, say(prompt.NoCredit), billing.Refused, true},
 	{errNoWay, NoCircuit, say(prompt.NoWay), billing.Failed, true},
 	{ErrCodec, Incompatible, say(prompt.NoWay), billing.Failed, true},

@@ -28,7 +28,7 @@ type Config struct {
 	Node      string
 	Log       *slog.Logger
 
-	MaxCalls int           // access calls at once; 0: 2000
+	MaxCalls int           // access calls at once, more are refused here and nowhere else; 0: no limit
 	Drain    time.Duration // how long Run waits at its end for calls in progress; 0: they are hung up at once
 }
 
@@ -46,9 +46,6 @@ type Exchange struct {
 
 // New makes an exchange. Run starts it.
 func New(c Config) *Exchange {
-	if c.MaxCalls == 0 {
-		c.MaxCalls = 2000
-	}
 	c.Log = c.Log.With("node", c.Node)
 	return &Exchange{Config: c, live: newRegister(), answer: make(chan struct{}, 1)}
 }
@@ -128,6 +125,11 @@ func (x *Exchange) handle(ctx context.Context, leg Leg) {
 		hangup: hangup,
 	}, x.MaxCalls)
 	defer x.live.leave(a.id)
+	if errors.Is(admitted, errFlood) {
+		a.log.Warn("access call refused, and not recorded", "reason", admitted)
+		leg.Hangup(verdictOn(admitted).cause)
+		return
+	}
 
 	number, known := x.Admission().Numbers[in.Called]
 	a.number, a.voice = number, x.Prompts.Voice(number.Language)
@@ -172,7 +174,7 @@ func (x *Exchange) store(ctx context.Context, signs []billing.Sign) {
 	ctx, cancel := context.WithTimeout(ctx, signEvery)
 	defer cancel()
 	if err := x.Signs(ctx, signs); err != nil && ctx.Err() == nil {
-		x.Log.Warn("store signs of life", "calls", len(signs), "error", err)
+		x.Log.Warn("store signs of life", "calls", len(signs), "err", err)
 	}
 }
 

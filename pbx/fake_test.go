@@ -67,6 +67,9 @@ func (l *line) Collect(ctx context.Context, c pbx.Collect) (string, error) {
 	if c.Max == 0 {
 		panic("nothing to collect")
 	}
+	for c.Fresh && len(l.keys) > 0 {
+		<-l.keys
+	}
 	digits := ""
 	key, err := l.play(ctx, c.Prompt, l.keys)
 	for wait := c.First; err == nil; wait = c.Next {

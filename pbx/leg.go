@@ -45,7 +45,7 @@ type Leg interface {
 	// Play plays audio to its end. On a bridged leg it takes the place of the other side's voice meanwhile.
 	Play(ctx context.Context, audio prompt.Audio) error
 	// Collect plays c.Prompt, which the first digit stops, and returns the digits dialled, without the terminator. Digits
-	// typed ahead count. A time-out returns what there is, with ErrNoDigits when there is nothing; the terminator alone
+	// typed ahead count, unless c.Fresh; those typed before a Dial that failed don't. A time-out returns what there is, with ErrNoDigits when there is nothing; the terminator alone
 	// returns nothing without an error.
 	Collect(ctx context.Context, c Collect) (string, error)
 	// Echo plays back what the leg's party says, for tests of a phone.
@@ -101,6 +101,7 @@ type Collect struct {
 	Terminator byte          // ends at this digit, such as '#'; 0: none
 	First      time.Duration // time-out for the first digit, counted from the end of the prompt
 	Next       time.Duration // time-out between digits
+	Fresh      bool          // digits typed ahead are dropped
 }
 
 // Cause is why a leg is ended by us: a SIP status (RFC 3261 section 21; used before the answer) and a Q.850 cause.

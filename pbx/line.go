@@ -22,17 +22,18 @@ func (a *accessCall) answer(ctx context.Context, limit time.Duration) error {
 }
 
 // ask asks for digits, behind a welcome the first time. Any digit cuts the question short.
-func (a *accessCall) ask(ctx context.Context, question []prompt.Phrase, most int) (string, error) {
+// With fresh what was typed before is not taken for an answer.
+func (a *accessCall) ask(ctx context.Context, question []prompt.Phrase, most int, fresh bool) (string, error) {
 	if !a.welcomed {
 		a.welcomed = true
 		question = slices.Concat(say(prompt.Welcome), question)
 	}
-	c := Collect{Prompt: a.voice.Say(question...), Max: most, Terminator: '#', First: firstWait, Next: nextWait}
+	c := Collect{Prompt: a.voice.Say(question...), Max: most, Terminator: '#', First: firstWait, Next: nextWait, Fresh: fresh}
 	digits, err := a.leg.Collect(ctx, c)
 	if err == nil || errors.Is(err, ErrNoDigits) || a.over(ctx) {
 		return digits, err
 	}
-	a.log.Error("ask without prompt", "error", err)
+	a.log.Error("ask without prompt", "err", err)
 	c.Prompt = nil
 	return a.leg.Collect(ctx, c)
 }
@@ -41,7 +42,7 @@ func (a *accessCall) ask(ctx context.Context, question []prompt.Phrase, most int
 func (a *accessCall) say(ctx context.Context, audio prompt.Audio) error {
 	err := a.leg.Play(ctx, audio)
 	if err != nil && !a.over(ctx) {
-		a.log.Error("play prompt", "error", err)
+		a.log.Error("play prompt", "err", err)
 		return nil
 	}
 	return err
@@ -59,7 +60,11 @@ func (a *accessCall) byPhone(ctx context.Context) (billing.Caller, error) {
 func (a *accessCall) checkPIN(ctx context.Context, pin string) (billing.Caller, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return a.x.Callers.ByPIN(ctx, pin, billing.PINSource{Caller: a.in.Caller.String(), Provider: a.in.Provider})
+	from := billing.PINSource{Provider: a.in.Provider}
+	if a.in.Trusted { // a number that anybody may claim would lock its owner out, and not the one who guesses
+		from.Caller = a.in.Caller.String()
+	}
+	return a.x.Callers.ByPIN(ctx, pin, from)
 }
 
 // over tells whether the caller, or the call's context, has gone.

@@ -76,14 +76,21 @@ func newRegister() *register {
 	return &register{calls: map[uuid.UUID]*live{}, empty: make(chan struct{})}
 }
 
+// maxRefused is how many refused calls may be on their way into the records at once.
+const maxRefused = 100
+
 // enter adds an access call. It stands in the register also when it is refused, until it leaves: with errFull when
-// there are more than most, or with the reason for which the register was closed.
+// there are more than most, with errFlood when there are so many that a row for each would cost too much, or with the
+// reason for which the register was closed. most 0: no limit.
 func (r *register) enter(l *live, most int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.idle()
 	r.calls[l.AccessCall] = l
-	if r.closed == nil && len(r.calls) > most {
+	switch {
+	case most > 0 && len(r.calls) > most+maxRefused:
+		return errFlood
+	case r.closed == nil && most > 0 && len(r.calls) > most:
 		return errFull
 	}
 	return r.closed

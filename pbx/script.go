@@ -118,8 +118,8 @@ func (a *accessCall) identify(ctx context.Context) error {
 // byPIN finds the account of a PIN that the caller types. What is no PIN at all is a try too, but is not looked up.
 func (a *accessCall) byPIN(ctx context.Context) (billing.Caller, error) {
 	ask := say(prompt.AskPIN)
-	for range tries {
-		pin, err := a.ask(ctx, ask, pinDigits)
+	for try := range tries {
+		pin, err := a.ask(ctx, ask, pinDigits, try > 0) // what follows a wrong PIN was typed for a right one
 		if err != nil && !errors.Is(err, ErrNoDigits) {
 			return billing.Caller{}, err
 		}
@@ -147,7 +147,7 @@ func (a *accessCall) whereTo(ctx context.Context, news []prompt.Phrase) (e164.Nu
 		question = prompt.AskNextNumber
 	}
 	for wrong, asked := 0, 0; wrong < tries && asked < 10*tries; asked++ {
-		dialled, err := a.ask(ctx, slices.Concat(news, say(question)), maxDialled)
+		dialled, err := a.ask(ctx, slices.Concat(news, say(question)), maxDialled, false)
 		switch {
 		case errors.Is(err, ErrNoDigits):
 			wrong++

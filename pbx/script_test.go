@@ -120,8 +120,31 @@ func TestPIN(t *testing.T) {
 			p.hears(prompt.AskNextNumber)
 			p.hangsUp()
 			p.waits()
-			x.expect("pin 111111111111 from softphone +4930999999", "pin 123456789012 from softphone +4930999999",
+			x.expect("pin 111111111111 from softphone ", "pin 123456789012 from softphone ",
 				"authorise +380441234567 for ben", "settle answered 3s on cheap, 200/16")
+		})
+	})
+	t.Run("what was typed behind a wrong one is dropped", func(t *testing.T) {
+		onExchange(t, func(x *exchange) {
+			p := x.callAs(unknown)
+			p.hears(prompt.AskPIN)
+			p.types("111111111111#" + kyiv + "#")
+			p.hears(prompt.WrongPIN, prompt.AskPIN)
+			p.types(goodPIN)
+			p.hears(prompt.AskNumber)
+			p.hangsUp()
+			p.waits()
+			x.expect("pin 111111111111 from softphone ", "pin 123456789012 from softphone ", "close gave_up , 487/16")
+		})
+	})
+	t.Run("from a number that is vouched for, and has no account", func(t *testing.T) {
+		onExchange(t, func(x *exchange) {
+			p := x.call(gateway, "+4930999999")
+			p.types(goodPIN)
+			p.hears(prompt.AskNumber)
+			p.hangsUp()
+			p.waits()
+			x.expect("pin 123456789012 from pstn +4930999999", "close gave_up , 487/16")
 		})
 	})
 	t.Run("wrong three times", func(t *testing.T) {
@@ -133,7 +156,7 @@ func TestPIN(t *testing.T) {
 			}
 			p.hears(prompt.WrongPIN, prompt.NoMoreTries, prompt.Goodbye)
 			p.waits()
-			pin := "pin 000000000000 from softphone +4930999999"
+			pin := "pin 000000000000 from softphone "
 			x.expect(pin, pin, pin, "close no_account , 403/21")
 		})
 	})
@@ -152,7 +175,7 @@ func TestPIN(t *testing.T) {
 			p.types(goodPIN)
 			p.hears(prompt.TooManyPINs, prompt.Goodbye)
 			p.waits()
-			x.expect("pin 123456789012 from softphone +4930999999", "close no_account , 403/21")
+			x.expect("pin 123456789012 from softphone ", "close no_account , 403/21")
 		})
 	})
 }
@@ -241,6 +264,12 @@ func TestCallsThatComeToNothing(t *testing.T) {
 			say(prompt.NoWay, prompt.AskNextNumber),
 			[]string{"authorise +380441234567 for anna", "settle failed 0s on third, 500/41"},
 			"cheap failed, dear failed, third failed",
+		},
+		{
+			"an access number of ours", "0305550102#", nil,
+			say(prompt.CannotBeCalled, prompt.AskNextNumber),
+			[]string{"close refused +49305550102, 404/1"},
+			"",
 		},
 		{
 			"no codec in common, found when joining", kyiv + "#",

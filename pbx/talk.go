@@ -128,12 +128,12 @@ func (c *call) extend(ctx context.Context, paid int) int {
 	if paid >= c.caller.CallLimit {
 		return paid
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	hold, err := c.x.Credit.Extend(ctx, c.origin.Call)
+	hold, err := c.x.Credit.Extend(soon, c.origin.Call)
 	if err != nil {
 		if !c.over(ctx) {
-			c.log.Warn("extend hold", "call", c.origin.Call, "error", err)
+			c.log.Warn("extend hold", "call", c.origin.Call, "err", err)
 		}
 		return paid
 	}

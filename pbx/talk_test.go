@@ -1,8 +1,11 @@
 package pbx_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,5 +186,22 @@ func TestAnsweredWithAnotherCodec(t *testing.T) {
 		p.hangsUp()
 		p.waits()
 		x.expect("authorise +380441234567 for anna", "settle failed 0s on cheap, 200/88")
+	})
+}
+
+// A database that does not answer when more time is asked for is worth a line in the log.
+func TestExtendInVain(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		var log bytes.Buffer
+		x.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		x.bank.seconds = 30
+		x.bank.away["Extend"] = true
+		p := x.call(gateway, anna)
+		p.types(kyiv + "#")
+		p.hears(prompt.TenSecondsLeft, prompt.CreditUsedUp)
+		p.waits()
+		if !strings.Contains(log.String(), "extend hold") {
+			t.Errorf("logged:\n%s", log.String())
+		}
 	})
 }

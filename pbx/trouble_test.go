@@ -295,6 +295,32 @@ func TestTooManyCalls(t *testing.T) {
 	})
 }
 
+// Of a flood only so many are recorded.
+func TestFloodOfCalls(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		x.config.MaxCalls = 1
+		x.bank.takes["Close"] = time.Second
+		p := x.call(gateway, anna)
+		p.hears(prompt.AskNumber)
+		var flood []*phone
+		for range 120 {
+			flood = append(flood, x.call(gateway, anna))
+		}
+		for _, q := range flood {
+			<-q.done
+			pause(q)
+			if q.cause != pbx.NoCircuit {
+				t.Errorf("refused with %v", q.cause)
+			}
+		}
+		p.hangsUp()
+		p.waits()
+		if n := len(x.bank.closings); n != 101 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
 func TestAccessNumberOutOfService(t *testing.T) {
 	onExchange(t, func(x *exchange) {
 		p := x.call("+49305559999", anna)

@@ -27,6 +27,7 @@ import (
 
 const (
 	controlSocket  = "serve.sock"    // in the state folder; what commands ask a running serve
+	maxCalls       = 1000            // access calls at once; one more is told so, and leaves a row
 	refreshEvery   = time.Second     // changes take effect within two of them
 	drainTime      = 5 * time.Minute // for calls in progress when the program is asked to end
 	closePagesTime = 5 * time.Second // for pages being read while the program ends
@@ -91,8 +92,9 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.control, err = listenControl(c.State); err != nil {
 		return a, err
 	}
+	public, _ := netip.ParseAddr(c.Public) // checked; none when it is empty
 	a.engine, err = sipua.New(sipua.Config{
-		Listen: c.SIP, RTPPorts: c.RTPPorts, UserAgent: "telecommune", Log: log,
+		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: public, UserAgent: "telecommune", Log: log,
 		Admission: a.picture.admission.Load,
 		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() },
 	})
@@ -103,7 +105,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
 		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log,
-		Drain: drainTime,
+		MaxCalls: maxCalls, Drain: drainTime,
 	})
 	return a, nil
 }

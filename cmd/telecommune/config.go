@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ type Config struct {
 	State    string   `toml:"state"`
 	DB       string   `toml:"db"`
 	SIP      string   `toml:"sip"`
+	Public   string   `toml:"public"`
 	HTTP     string   `toml:"http"`
 	Proxies  []string `toml:"proxies"`
 	RTPPorts string   `toml:"rtp_ports"`
@@ -50,6 +52,10 @@ var settings = []setting{
 	{
 		"sip", "`HOST:PORT` for SIP, UDP and TCP",
 		func(c *Config, v string) { c.SIP = v }, func(c *Config) string { return c.SIP },
+	},
+	{
+		"public", "`IP` that others reach SIP and media at, behind a NAT that has one address for this machine alone",
+		func(c *Config, v string) { c.Public = v }, func(c *Config) string { return c.Public },
 	},
 	{
 		"http", "`HOST:PORT` for the pages",
@@ -181,6 +187,9 @@ func (c *Config) check() error {
 	}
 	if c.Node == "" {
 		return errors.New("node: a name is needed")
+	}
+	if _, err := netip.ParseAddr(c.Public); c.Public != "" && err != nil {
+		return fmt.Errorf("public %q: want an IP address, such as 192.0.2.1", c.Public)
 	}
 	if c.State == "" {
 		return errors.New("state: a folder is needed")

@@ -38,12 +38,13 @@ func TestConfigRises(t *testing.T) {
 	t.Setenv("TELECOMMUNE_HTTP", "192.0.2.2:80")
 	t.Setenv("TELECOMMUNE_RTP_PORTS", "20200-20300")
 	t.Setenv("TELECOMMUNE_PROMPTS", "/c:/d")
+	t.Setenv("TELECOMMUNE_PUBLIC", "192.0.2.9")
 	c, err := configured(t, "--rtp-ports", "20400-20500")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Config{
-		State: "/srv/file", SIP: "192.0.2.1:5060", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
+		State: "/srv/file", SIP: "192.0.2.1:5060", Public: "192.0.2.9", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
 		Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -66,6 +67,7 @@ func TestConfigRefused(t *testing.T) {
 		"not a string":       {"\nstate = 5\n", []string{"line 2"}},
 		"engine":             {"engine = \"phone\"\n", []string{"engine", "phone"}},
 		"no state":           {"state = \"\"\n", []string{"state"}},
+		"no address":         {"public = \"at home\"\n", []string{"public", "at home"}},
 		"no name":            {"node = \"\"\n", []string{"node"}},
 		"another's key case": {"State = \"/s\"\nDB2 = \"\"\n", []string{"DB2"}},
 	} {

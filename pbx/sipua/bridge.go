@@ -77,7 +77,7 @@ func (b *bridge) other(l *leg) *leg {
 	return b.caller
 }
 
-// forgetDigits drops what was typed before: it was not meant for what comes after the conversation.
+// forgetDigits drops what was typed before: it was not meant for what comes next.
 func (l *leg) forgetDigits() {
 	for {
 		select {

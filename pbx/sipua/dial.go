@@ -62,6 +62,7 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 	c.media.peer.CompareAndSwap(a.far.media, nil)
 	a.far.media.peer.CompareAndSwap(c.media, nil)
 	if err != nil {
+		c.forgetDigits() // they would cut short what the caller is told next
 		a.far.finish(pbx.End{By: pbx.ByUs, SIP: 487, Q850: 16})
 		e.drop(a.far)
 		return nil, err

@@ -434,6 +434,34 @@ func TestDialNobodyThere(t *testing.T) {
 	}
 }
 
+// TestDigitsWhileItRings are not meant for what is asked after a dial that failed.
+func TestDigitsWhileItRings(t *testing.T) {
+	carrier := newPeer(t)
+	typed := make(report[string], 1)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		if _, err := in.(*leg).e.Dial(ctx, in, pbx.Target{Trunk: trunkTo(carrier), Number: "+380441234567"}); err == nil {
+			t.Error("the dial succeeded")
+		}
+		got, err := in.Collect(ctx, pbx.Collect{Max: 1, First: 200 * time.Millisecond})
+		if !errors.Is(err, pbx.ErrNoDigits) {
+			t.Errorf("Collect: %v", err)
+		}
+		typed <- got
+	})
+	p := phone(r)
+	p.call(p.sdp("8"))
+	m := carrier.request("INVITE")
+	carrier.respond(m, 180, "")
+	p.send(p.build("INFO", p.contact, "Signal=7\r\n", "Content-Type: application/dtmf-relay"))
+	p.status(200)
+	carrier.respond(m, 486, "")
+	if got := typed.get(t); got != "" {
+		t.Errorf("collected %q", got)
+	}
+	p.respond(p.request("BYE"), 200, "")
+}
+
 // TestDialSilentTrunk: a trunk without any response is given up soon, and what it answers late is taken back.
 func TestDialSilentTrunk(t *testing.T) {
 	carrier := newPeer(t)

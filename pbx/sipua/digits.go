@@ -9,9 +9,12 @@ import (
 	"telecommune/pbx"
 )
 
-// Collect implements pbx.Leg. Digits typed ahead count. The terminator alone gives "" without an error.
+// Collect implements pbx.Leg. Digits typed ahead count, unless c.Fresh. The terminator alone gives "" without an error.
 func (l *leg) Collect(ctx context.Context, c pbx.Collect) (string, error) {
 	var typed []byte
+	if c.Fresh {
+		l.forgetDigits()
+	}
 	first, pressed, err := l.play(ctx, c.Prompt, l.digits)
 	if err != nil {
 		return "", err

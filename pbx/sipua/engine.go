@@ -28,7 +28,6 @@ type Config struct {
 	Admission    func() *pbx.Admission  // who may call; the newest picture
 	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
 	UserAgent    string                 // "telecommune"
-	MaxCalls     int                    // inbound calls at once, 1000
 	MediaTimeout time.Duration          // silence that ends a leg, 25 s
 	Log          *slog.Logger           // nil: none
 }
@@ -52,7 +51,6 @@ type Engine struct {
 	dialogs  map[string]*leg     // by key
 	invites  map[string]struct{} // inbound INVITEs in progress, by Call-ID, From tag and CSeq (8.2.2.2)
 	outgoing map[string]*call    // our INVITEs in progress, by branch
-	calls    int                 // inbound
 	draining bool                // no new calls
 	closed   bool                // nothing new at all
 
@@ -75,9 +73,6 @@ func init() {
 func New(c Config) (*Engine, error) {
 	if c.UserAgent == "" {
 		c.UserAgent = "telecommune"
-	}
-	if c.MaxCalls == 0 {
-		c.MaxCalls = 1000
 	}
 	if c.MediaTimeout == 0 {
 		c.MediaTimeout = 25 * time.Second

@@ -137,17 +137,16 @@ func (l *leg) unanswerable() {
 	}
 }
 
-// enter counts a call in, or gives the status that refuses it.
+// enter takes a call in, or gives the status that refuses it.
 func (e *Engine) enter(l *leg, invite string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, merged := e.invites[invite]; merged {
 		return 482
 	}
-	if e.draining || e.calls >= e.conf.MaxCalls {
+	if e.draining {
 		return 503
 	}
-	e.calls++
 	e.invites[invite] = struct{}{}
 	e.dialogs[key(l.dialog.id, l.dialog.localTag)] = l
 	return 0
@@ -155,7 +154,6 @@ func (e *Engine) enter(l *leg, invite string) int {
 
 func (e *Engine) leave(invite string) {
 	e.mu.Lock()
-	e.calls--
 	delete(e.invites, invite)
 	e.mu.Unlock()
 }

@@ -287,21 +287,6 @@ func TestNonceExpiry(t *testing.T) {
 	}
 }
 
-// TestTooManyCalls: the one over the bound is told to come again.
-func TestTooManyCalls(t *testing.T) {
-	r := start(t, setup{config: func(c *Config) { c.MaxCalls = 1 }}, func(ctx context.Context, in pbx.Leg) {
-		_ = in.Answer(ctx)
-		<-ctx.Done()
-	})
-	one, two := phone(r), phone(r)
-	one.call(one.sdp("8"))
-	two.dial(two.sdp("8"))
-	if m := two.status(503); m.get("retry-after") == "" {
-		t.Error("no Retry-After")
-	}
-	one.bye()
-}
-
 // TestMerged: the same call that came twice by different ways is taken once (8.2.2.2).
 func TestMerged(t *testing.T) {
 	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) { <-ctx.Done() })

@@ -51,6 +51,7 @@ func TestCollect(t *testing.T) {
 		{"a pause", pbx.Collect{Max: 9, First: wait, Next: 50 * ms}, "", "12", "12", nil},
 		{"nothing", pbx.Collect{Prompt: []string{short}, Max: 9, First: 50 * ms, Next: wait}, "", "", "", pbx.ErrNoDigits},
 		{"a digit stops the prompt", pbx.Collect{Prompt: []string{long}, Max: 2, First: wait, Next: wait}, "", "42", "42", nil},
+		{"typed ahead, and not wanted", pbx.Collect{Prompt: []string{short}, Max: 2, First: 100 * ms, Next: wait, Fresh: true}, "42", "", "", pbx.ErrNoDigits},
 		{"typed ahead", pbx.Collect{Prompt: []string{long}, Max: 2, First: wait, Next: wait}, "42", "", "42", nil},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
