@@ -2,13 +2,14 @@
 
 -- ---------------------------------------------------------------- what an entry says, as one hash
 
--- netstring writes a text with its length, so that texts one after the other have one reading only.
-CREATE FUNCTION netstring(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- netstring writes a text with its length, so that texts one after the other have one reading only. (STABLE, as what it
+-- calls is: PostgreSQL writes no function into a query that promises more than its parts.)
+CREATE FUNCTION netstring(t text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT octet_length(convert_to(t, 'UTF8')) || ':' || t || ','
 $$;
 
 -- microseconds since 1970, as the program counts them.
-CREATE FUNCTION microseconds(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION microseconds(t timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT (extract(epoch FROM t) * 1000000)::bigint
 $$;
 
