@@ -6,9 +6,10 @@ import (
 )
 
 var (
-	ParseDSN = parseDSN
-	Refused  = refused
-	Dial     = func(ctx context.Context, network, address string) (any, error) {
+	ParseDSN    = parseDSN
+	NewProvider = newProvider
+	Refused     = refused
+	Dial        = func(ctx context.Context, network, address string) (any, error) {
 		return dialer{}.DialContext(ctx, network, address)
 	}
 )

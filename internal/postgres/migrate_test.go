@@ -49,6 +49,48 @@ func TestMigrateSeveralAtOnce(t *testing.T) {
 	}
 }
 
+// Entries from before they had hashes get theirs, and are counted.
+func TestMigrateBooksInUse(t *testing.T) {
+	dsn := emptyDatabase(t)
+	config, err := postgres.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := postgres.AsLogin(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	provider, err := postgres.NewProvider(owner.DB)
+	if err == nil {
+		_, err = provider.UpTo(t.Context(), 1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"one", "two"} {
+		owner.MustExec(`
+			WITH e AS (
+				INSERT INTO entry (id, key, content_hash, kind, at, business_date, text, actor, line_count)
+				VALUES (gen_random_uuid(), $1, '', 'topup', now(), '2026-01-02', 'Größe', 'test', 2) RETURNING id
+			)
+			INSERT INTO line (entry_id, line_count, n, book, account, amount)
+			SELECT id, 2, n, 'CALL', '1000', amount FROM e, (VALUES (1, 5), (2, -5)) AS l (n, amount)`, key)
+	}
+	db, err := postgres.Open(t.Context(), postgres.Options{DSN: dsn, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var right, counted int
+	err = db.QueryRow(`
+		SELECT count(*) FILTER (WHERE hash = entry_hash(e) AND zone = 'UTC'), (SELECT sum(entries) FROM tally)
+		FROM entry e HAVING bit_xor(mark(hash)) = (SELECT bit_xor(marks) FROM tally)`).Scan(&right, &counted)
+	if err != nil || right != 2 || counted != 2 {
+		t.Errorf("%d of 2 entries have their hash, %d are counted, %v", right, counted, err)
+	}
+}
+
 func TestDatabaseOfNewerProgram(t *testing.T) {
 	db := pgtest.New(t)
 	pgtest.Owner(t, db).MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
