@@ -37,7 +37,7 @@ func loadParallel(t *testing.T, start Start) {
 	}
 	before := footprint(t)
 	far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Sound: simcarrier.Tone}})
-	r := newRig(t, start, plan{trunks: trunks(far.Addr()), credit: 10_000 * money.Unit, callLimit: 60, log: slog.LevelError})
+	r := newRig(t, start, plan{trunks: trunks(far.Addr()), credit: 10_000 * money.Unit, callLimit: 60, log: slog.LevelError, patience: 3 * time.Minute})
 	p := r.phone(simcarrier.PhoneConfig{Sound: simcarrier.Tone})
 	m := measure()
 	var wg sync.WaitGroup
@@ -99,6 +99,7 @@ func loadRate(t *testing.T, start Start) {
 	far := sippCarrier(t, "carrier.xml", values{"Sound": ""}, "-m", strconv.Itoa(n))
 	r := newRig(t, start, plan{
 		trunks: trunks(far.addr), credit: 10_000 * money.Unit, callLimit: 60, log: slog.LevelError, mediaTimeout: time.Minute,
+		patience: 3 * time.Minute,
 	})
 	m := measure()
 	near := sippCaller(t, r.address, contact.Digits(), "caller.xml", values{"Sound": "", "Caller": mobile, "Talk": 3000},

@@ -44,7 +44,7 @@ const (
 )
 
 const (
-	patience = 90 * time.Second // bounds each case
+	patience = 45 * time.Second // bounds a case
 	stopTime = 30 * time.Second // for an engine to end
 )
 
@@ -56,6 +56,7 @@ type plan struct {
 	mediaTimeout time.Duration                                 // 0: 10 s
 	handle       func(ctx context.Context, r *rig, in pbx.Leg) // in place of the exchange
 	log          slog.Level
+	patience     time.Duration // 0: the usual
 }
 
 // rig is everything of ours in between, running.
@@ -124,7 +125,7 @@ func trunkCode(i int) string { return fmt.Sprintf("trunk%d", i+1) }
 // newRig makes a world and sets everything running.
 func newRig(t *testing.T, start Start, p plan) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.patience, patience))
 	t.Cleanup(cancel)
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: cmp.Or(p.log, slog.LevelWarn)}))
 	r := &rig{t: t, ctx: ctx, db: pgtest.New(t)}
