@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"telecommune/internal/clock"
 )
 
 // ErrPeriod is returned by ParsePeriod for anything that is not a month, such as 2027-06.
@@ -44,7 +46,7 @@ func (p Period) Add(n int) Period { return PeriodOf(p.Begin(time.UTC).AddDate(0,
 
 // Begin gives the first instant of the month in a zone.
 func (p Period) Begin(zone *time.Location) time.Time {
-	return time.Date(p.Year, p.Month, 1, 0, 0, 0, 0, zone)
+	return clock.Midnight(p.Year, p.Month, 1, zone)
 }
 
 // End gives the first instant after the month in a zone.
