@@ -72,14 +72,20 @@ func (l *leg) accept(acked chan struct{}) error {
 		l.mu.Unlock()
 		return pbx.ErrEnded
 	}
-	// The lock is held over the answer, so that a hang-up finds the leg either answered or not.
-	err := l.tx.Respond(res)
+	// The lock is held over the answer, so that a hang-up finds the leg either answered or not. Of a cancelled INVITE the
+	// library would repeat this answer in the place of its 487.
+	err := l.tx.Err()
+	if err == nil {
+		err = l.tx.Respond(res)
+	}
 	if err == nil {
 		l.answered = time.Now()
 	}
 	l.mu.Unlock()
 	if err != nil { // cancelled, or the connection is gone
-		l.finish(pbx.End{By: pbx.ByPeer, SIP: 487, Q850: 16})
+		if l.finish(pbx.End{By: pbx.ByPeer, SIP: 487, Q850: 16}) {
+			l.e.drop(l)
+		}
 		return errors.Join(pbx.ErrEnded, err)
 	}
 	l.up(l.AnsweredAt())
@@ -107,8 +113,10 @@ func (l *leg) success(req *sip.Request, body []byte) *sip.Response {
 // an offer of ours. Without an ACK the leg ends.
 func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *sip.Response, offered bool) {
 	defer func() {
-		l.mu.Lock()
+		l.ackMu.Lock()
 		delete(l.acks, res.CSeq().SeqNo)
+		l.ackMu.Unlock()
+		l.mu.Lock()
 		l.offering = l.offering && !offered
 		l.mu.Unlock()
 	}()
@@ -152,9 +160,9 @@ func (l *leg) confirm(ack <-chan *sip.Request, tx sip.ServerTransaction, res *si
 // expectAck makes the leg ready for the ACK of a 2xx, before that is sent.
 func (l *leg) expectAck(req *sip.Request) <-chan *sip.Request {
 	ack := make(chan *sip.Request, 1)
-	l.mu.Lock()
+	l.ackMu.Lock()
 	l.acks[req.CSeq().SeqNo] = ack
-	l.mu.Unlock()
+	l.ackMu.Unlock()
 	return ack
 }
 

@@ -33,13 +33,14 @@ const (
 type nonces struct {
 	key [32]byte
 
-	mu   sync.Mutex
-	used map[string]use
+	mu    sync.Mutex
+	used  map[string]use
+	floor time.Time // nonces made before are stale, whether they were used or not
 }
 
 type use struct {
 	count int
-	until time.Time
+	made  time.Time
 }
 
 func newNonces() *nonces {
@@ -50,7 +51,7 @@ func newNonces() *nonces {
 
 func (n *nonces) make(now time.Time) string {
 	b := make([]byte, nonceBytes, nonceBytes+sha256.Size)
-	binary.BigEndian.PutUint64(b, uint64(now.Unix()))
+	binary.BigEndian.PutUint64(b, uint64(now.UnixNano()))
 	_, _ = rand.Read(b[8:])
 	return base64.RawURLEncoding.EncodeToString(append(b, n.proof(b)...))
 }
@@ -61,33 +62,47 @@ func (n *nonces) proof(b []byte) []byte {
 	return h.Sum(nil)
 }
 
-// fresh tells whether a nonce is ours and not too old.
-func (n *nonces) fresh(nonce string, now time.Time) bool {
+// fresh tells whether a nonce is ours and not too old, and when it was made.
+func (n *nonces) fresh(nonce string, now time.Time) (made time.Time, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(nonce)
 	if err != nil || len(b) != nonceBytes+sha256.Size || !hmac.Equal(b[nonceBytes:], n.proof(b[:nonceBytes])) {
-		return false
+		return time.Time{}, false
 	}
-	made := time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
-	return now.Sub(made) < nonceLife
-}
-
-// count takes the nonce count of an answer that was right; false for one that was there already.
-func (n *nonces) count(nonce string, nc int, now time.Time) bool {
+	made = time.Unix(0, int64(binary.BigEndian.Uint64(b)))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.used) >= maxNonces {
-		for k, u := range n.used {
-			if now.After(u.until) {
-				delete(n.used, k)
-			}
-		}
-	}
+	return made, now.Sub(made) < nonceLife && !made.Before(n.floor)
+}
+
+// count takes the nonce count of an answer that was right; false for one that was there already. made is from fresh.
+func (n *nonces) count(nonce string, made time.Time, nc int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	u, known := n.used[nonce]
-	if nc <= u.count || !known && len(n.used) >= maxNonces {
+	if nc <= u.count || made.Before(n.floor) {
 		return false
 	}
-	n.used[nonce] = use{nc, now.Add(nonceLife)}
+	if !known && len(n.used) >= maxNonces {
+		n.forget()
+	}
+	n.used[nonce] = use{nc, made}
 	return true
+}
+
+// forget makes room: the older half of what was used goes, and nothing as old as that counts any more. One who is right
+// but too late for it is challenged again, so that no user can lock the others out by many answers.
+func (n *nonces) forget() {
+	ages := make([]time.Time, 0, len(n.used))
+	for _, u := range n.used {
+		ages = append(ages, u.made)
+	}
+	slices.SortFunc(ages, time.Time.Compare)
+	n.floor = ages[len(ages)/2]
+	for k, u := range n.used {
+		if u.made.Before(n.floor) {
+			delete(n.used, k)
+		}
+	}
 }
 
 // admit finds who sent a request: by source address, else by digest (RFC 3261 section 22). When it is false the request
@@ -101,11 +116,19 @@ func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider
 		e.dismiss(req, tx, 403)
 		return pbx.Provider{}, false
 	}
+	source := hostOf(sourceAddr(req.Source()))
+	if e.guesses.tooMany(source, time.Now()) {
+		tx.Terminate()
+		return pbx.Provider{}, false
+	}
 	p, verdict := e.authenticate(req, admission)
 	switch verdict {
 	case right:
 		return p, true
 	case wrong:
+		if e.guesses.wrong(source, time.Now()) {
+			e.log.Warn("wrong credentials", "source", req.Source(), "method", req.Method)
+		}
 		e.dismiss(req, tx, 403)
 	case missing, stale:
 		challenge := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, realm, e.nonces.make(time.Now()))
@@ -166,7 +189,8 @@ func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.P
 		return pbx.Provider{}, wrong
 	}
 	now := time.Now()
-	if !e.nonces.fresh(c.Nonce, now) {
+	made, ok := e.nonces.fresh(c.Nonce, now)
+	if !ok {
 		return pbx.Provider{}, stale
 	}
 	p, known := admission.ByUser(c.Username)
@@ -180,7 +204,7 @@ func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.P
 		subtle.ConstantTimeCompare([]byte(expected.Response), []byte(c.Response)) != 1 {
 		return pbx.Provider{}, wrong
 	}
-	if !e.nonces.count(c.Nonce, c.Nc, now) {
+	if !e.nonces.count(c.Nonce, made, c.Nc) {
 		return pbx.Provider{}, stale
 	}
 	return p, right

@@ -269,6 +269,9 @@ func (a *attempt) retry(res *sip.Response) bool {
 	return true
 }
 
+// earlyMedia is how long a 183 with a description may bring no media before the caller hears a ring tone.
+const earlyMedia = time.Second
+
 // ringing takes a provisional response: early media is passed on both ways, else the caller hears a ring tone.
 func (a *attempt) ringing(res *sip.Response) {
 	if (res.StatusCode == 180 || res.StatusCode == 183) && !a.rang {
@@ -277,7 +280,9 @@ func (a *attempt) ringing(res *sip.Response) {
 			a.to.Ringing()
 		}
 	}
+	tone := time.Duration(0)
 	if len(res.Body()) > 0 {
+		tone = earlyMedia
 		a.far.dialog.hear(res)
 		if err := a.far.takeAnswer(res.Body()); err != nil {
 			a.e.log.Debug("early media not taken", "call_id", a.far.dialog.id, "err", err)
@@ -286,11 +291,14 @@ func (a *attempt) ringing(res *sip.Response) {
 			a.caller.media.peer.Store(a.far.media)
 		}
 	}
-	if res.StatusCode == 180 && a.tone == nil {
+	if res.StatusCode == 180 {
+		tone = 0
+	}
+	if (res.StatusCode == 180 || res.StatusCode == 183) && a.tone == nil {
 		stop, ended := make(chan struct{}), make(chan struct{})
 		ring := func() {
 			defer close(ended)
-			a.caller.ring(a.far.media, stop)
+			a.caller.ring(a.far.media, tone, stop)
 		}
 		if a.e.spawn(a.caller, ring) {
 			a.tone, a.toneEnded = stop, ended

@@ -585,6 +585,22 @@ func TestFreshDialog(t *testing.T) {
 	p.respond(bye, 200, "")
 }
 
+// TestToneAfterProgress: a 183 that brings no media, with or without a description, is heard as ringing.
+func TestToneAfterProgress(t *testing.T) {
+	for _, described := range []bool{false, true} {
+		d := dialing(t, "8", nil)
+		m := d.carrier.request("INVITE")
+		body := ""
+		if described {
+			body = d.carrier.sdp("8")
+		}
+		d.carrier.respond(m, 183, body)
+		d.caller.heard(10, ofType(8))
+		d.carrier.respond(m, 486, "")
+		d.failure()
+	}
+}
+
 // TestDigitsAsInfo: a far side without telephone-event gets the digits as SIP INFO, if it takes that.
 func TestDigitsAsInfo(t *testing.T) {
 	carrier := newPeer(t)

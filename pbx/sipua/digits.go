@@ -92,7 +92,8 @@ func (l *leg) digit(d byte, by means, relayed bool) {
 	}
 }
 
-// dial sends a digit to the party, as it takes it.
+// dial sends a digit to the party, as it takes it. One goroutine, which the first digit starts, sends them in their order;
+// digits that come faster than it can are dropped.
 func (l *leg) dial(d byte) {
 	l.mu.Lock()
 	m := l.media
@@ -100,15 +101,27 @@ func (l *leg) dial(d byte) {
 	if m == nil {
 		return
 	}
-	if a := m.agreed.Load(); a != nil && a.event != 0 {
-		m.dialed.Do(func() { l.e.spawn(l, m.dialEvents) })
-		select {
-		case m.dial <- d:
-		default:
-		}
-		return
+	l.dialing.Do(func() { l.e.spawn(l, func() { l.dialOn(m) }) })
+	select {
+	case l.toDial <- d:
+	default:
 	}
-	l.e.spawn(l, func() { l.info(d) })
+}
+
+// dialOn sends digits that did not come as RFC 4733 events on, until the leg ends.
+func (l *leg) dialOn(m *media) {
+	for {
+		select {
+		case d := <-l.toDial:
+			if a := m.agreed.Load(); a == nil || a.event == 0 {
+				l.info(d)
+			} else if _, to, ok := m.target(); ok {
+				m.out.event(to, a.event, eventCode(d), m.done)
+			}
+		case <-l.done:
+			return
+		}
+	}
 }
 
 // info sends a digit as SIP INFO to a party without telephone-event.

@@ -128,7 +128,9 @@ func (l *leg) hangup(end pbx.End, cause pbx.Cause) {
 			l.dialog.bye(cause, acked)
 		})
 	case l.tx != nil:
-		l.e.respond(l.invite, l.tx, cause.SIP, reasonHeader(cause.Q850))
+		if l.tx.Err() == nil { // else it is cancelled, and answered so
+			l.e.respond(l.invite, l.tx, cause.SIP, reasonHeader(cause.Q850))
+		}
 		l.e.drop(l)
 	}
 	// A dialled leg that is not answered is cancelled by its dial.

@@ -34,18 +34,19 @@ type Config struct {
 
 // Engine is a SIP user agent, back to back. It implements pbx.Switch.
 type Engine struct {
-	conf   Config
-	log    *slog.Logger
-	client *sipgo.Client
-	server *sipgo.Server
-	ua     *sipgo.UserAgent
-	udp    *signalSocket
-	tcp    *listener
-	rtp    *portRange
-	sounds sounds
-	nonces *nonces
-	handle func(ctx context.Context, in pbx.Leg)
-	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
+	conf    Config
+	log     *slog.Logger
+	client  *sipgo.Client
+	server  *sipgo.Server
+	ua      *sipgo.UserAgent
+	udp     *signalSocket
+	tcp     *listener
+	rtp     *portRange
+	sounds  sounds
+	nonces  *nonces
+	guesses guesses
+	handle  func(ctx context.Context, in pbx.Leg)
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
 
 	mu       sync.Mutex
 	dialogs  map[string]*leg     // by key
@@ -84,7 +85,7 @@ func New(c Config) (*Engine, error) {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
 	e := &Engine{
-		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(),
+		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
 		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -270,21 +273,98 @@ func TestNonceExpiry(t *testing.T) {
 	n := newNonces()
 	now := time.Unix(1_000_000, 0)
 	nonce := n.make(now)
-	if !n.fresh(nonce, now.Add(nonceLife-time.Second)) || n.fresh(nonce, now.Add(nonceLife)) {
+	fresh := func(n *nonces, nonce string, now time.Time) bool {
+		_, ok := n.fresh(nonce, now)
+		return ok
+	}
+	if !fresh(n, nonce, now.Add(nonceLife-time.Second)) || fresh(n, nonce, now.Add(nonceLife)) {
 		t.Error("a nonce does not live for nonceLife")
 	}
-	if other := newNonces(); other.fresh(nonce, now) {
+	if fresh(newNonces(), nonce, now) {
 		t.Error("a nonce of another engine counts")
 	}
-	for i := range maxNonces {
-		n.count(fmt.Sprint(i), 1, now)
+	if !n.count(nonce, now, 1) || n.count(nonce, now, 1) || !n.count(nonce, now, 2) {
+		t.Error("a count is not taken, or taken twice")
 	}
-	if n.count(nonce, 1, now) {
-		t.Error("more nonces are kept than maxNonces")
+}
+
+// TestNoncesOfOneUser: who uses up more nonces than are kept locks nobody out, and none can be used twice.
+func TestNoncesOfOneUser(t *testing.T) {
+	n := newNonces()
+	start := time.Unix(1_000_000, 0)
+	var nonces []string
+	for i := range 3 * maxNonces {
+		now := start.Add(time.Duration(i) * time.Millisecond)
+		nonces = append(nonces, n.make(now))
+		made, ok := n.fresh(nonces[i], now)
+		if !ok || !n.count(nonces[i], made, 1) {
+			t.Fatalf("answer %d is refused", i)
+		}
 	}
-	if !n.count(nonce, 1, now.Add(nonceLife+time.Second)) {
-		t.Error("old nonces are kept for ever")
+	if len(n.used) > maxNonces {
+		t.Errorf("%d are kept", len(n.used))
 	}
+	for i, nonce := range nonces {
+		if made, ok := n.fresh(nonce, start.Add(time.Minute)); ok && n.count(nonce, made, 1) {
+			t.Fatalf("answer %d counts twice", i)
+		}
+	}
+}
+
+// TestGuessing: after so many wrong passwords a host gets no answer for a while, be it right then; others do.
+func TestGuessing(t *testing.T) {
+	var log logBuffer
+	r := start(t, setup{
+		providers: []pbx.Provider{{Code: "soft", User: "ann", Password: "secret"}},
+		config:    func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) },
+	}, unreached(t))
+	p := phone(r)
+	uri := "sip:" + p.engine.String()
+	p.newCall("ann")
+	p.send(p.build("REGISTER", uri, ""))
+	challenge := p.status(401)
+	for range maxGuesses {
+		p.send(p.build("REGISTER", uri, "", credentials(challenge, "REGISTER", uri, "ann", "guess", 1)))
+		p.status(403)
+	}
+	p.send(p.build("REGISTER", uri, "", credentials(challenge, "REGISTER", uri, "ann", "secret", 1)))
+	p.hearsNothing(100 * time.Millisecond)
+	if n := strings.Count(log.String(), "wrong credentials"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log.String())
+	}
+
+	host := hostOf(netip.MustParseAddr("127.0.0.1"))
+	if r.guesses.tooMany(host, time.Now().Add(guessTime)) || !r.guesses.tooMany(host, time.Now()) ||
+		r.guesses.tooMany(hostOf(netip.MustParseAddr("127.0.0.2")), time.Now()) {
+		t.Error("not for a minute, or not for that host alone")
+	}
+	if hostOf(netip.MustParseAddr("2001:db8::1")) != hostOf(netip.MustParseAddr("2001:db8::2:1")) {
+		t.Error("a /64 is not one host")
+	}
+	for i := range 2 * maxGuesser {
+		r.guesses.wrong(hostOf(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), time.Now())
+	}
+	if n := len(r.guesses.made); n > maxGuesser {
+		t.Errorf("%d hosts are remembered", n)
+	}
+}
+
+// logBuffer is a log that a test reads.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // TestMerged: the same call that came twice by different ways is taken once (8.2.2.2).
@@ -320,5 +400,41 @@ func TestCancel(t *testing.T) {
 	}
 	if end := ends.get(t); end.By != pbx.ByPeer || end.SIP != 487 || end.Q850 != 31 {
 		t.Errorf("ended %+v", end)
+	}
+}
+
+// cancelledTx is the transaction of an INVITE that was cancelled just now.
+type cancelledTx struct {
+	sip.ServerTransaction
+	t *testing.T
+}
+
+func (tx cancelledTx) Err() error { return sip.ErrTransactionCanceled }
+
+func (tx cancelledTx) Respond(res *sip.Response) error {
+	tx.t.Errorf("answered with %d", res.StatusCode)
+	return nil
+}
+
+// TestAnswerCrossesCancel: the leg of a call that is cancelled as it is answered ends, and nothing of it is left.
+func TestAnswerCrossesCancel(t *testing.T) {
+	ends := make(report[pbx.End], 1)
+	r := start(t, setup{}, func(ctx context.Context, in pbx.Leg) {
+		l := in.(*leg)
+		l.tx = cancelledTx{l.tx, t}
+		if err := in.Answer(ctx); !errors.Is(err, pbx.ErrEnded) {
+			t.Errorf("Answer: %v", err)
+		}
+		ends <- in.End()
+	})
+	p := phone(r)
+	p.dial(p.sdp("8"))
+	if end := ends.get(t); end.By != pbx.ByPeer || end.SIP != 487 {
+		t.Errorf("ended %+v", end)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.dialogs); n != 0 {
+		t.Errorf("%d dialogs are left", n)
 	}
 }

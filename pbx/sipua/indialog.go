@@ -59,8 +59,8 @@ func (e *Engine) takeAck(req *sip.Request) {
 		return
 	}
 	seq := req.CSeq().SeqNo
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.ackMu.Lock()
+	defer l.ackMu.Unlock()
 	if ack := l.acks[seq]; ack != nil {
 		delete(l.acks, seq)
 		ack <- req // has room for the one
@@ -131,12 +131,15 @@ func (e *Engine) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 
 // busy is the status for an offer that comes while another one is open (14.2), or 0.
 func (l *leg) busy() int {
+	l.ackMu.Lock()
+	unacked := len(l.acks) > 0
+	l.ackMu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.answered.IsZero() && l.tx != nil:
 		return 500 // its own first offer is not answered yet
-	case l.answered.IsZero() || l.offering || len(l.acks) > 0:
+	case l.answered.IsZero() || l.offering || unacked:
 		return 491
 	}
 	return 0

@@ -27,22 +27,26 @@ type leg struct {
 	done    chan struct{}
 	digits  chan byte     // typed, and taken by nobody yet
 	stage   chan struct{} // held by the one who plays
+	toDial  chan byte     // digits that the party is to get, and did not get as RFC 4733 events
+	dialing sync.Once
 	bridge  atomic.Pointer[bridge]
 
 	invite *sip.Request          // that made the dialog
 	tx     sip.ServerTransaction // of an inbound leg
 
+	ackMu sync.Mutex                   // of acks alone: it is taken by the reader of the socket, which must not wait
+	acks  map[uint32]chan *sip.Request // 2xx of ours to INVITEs that await their ACK, by CSeq
+
 	mu       sync.Mutex
 	media    *media // nil before there is an offer or answer of ours
 	said     sessionID
 	offered  offered
-	offering bool                         // an offer of ours is open: one of the other side meanwhile is glare
-	acked    chan struct{}                // closed when the ACK of our first 200 is there or given up; nil for a dialled leg
-	acks     map[uint32]chan *sip.Request // 2xx of ours to INVITEs that await their ACK, by CSeq
-	answered time.Time                    // zero before
-	limit    time.Duration                // 0: none
-	end      pbx.End                      // zero until done
-	pressed  press                        // the newest digit
+	offering bool          // an offer of ours is open: one of the other side meanwhile is glare
+	acked    chan struct{} // closed when the ACK of our first 200 is there or given up; nil for a dialled leg
+	answered time.Time     // zero before
+	limit    time.Duration // 0: none
+	end      pbx.End       // zero until done
+	pressed  press         // the newest digit
 	session  session
 	timers   struct{ limit, media, session *time.Timer }
 	dialled  []*leg // legs that Dial made for this one
@@ -56,7 +60,7 @@ type offered struct {
 
 func newLeg(e *Engine, d *dialog) *leg {
 	l := &leg{
-		e: e, dialog: d, done: make(chan struct{}), digits: make(chan byte, digitBuffer), stage: make(chan struct{}, 1),
+		e: e, dialog: d, done: make(chan struct{}), digits: make(chan byte, digitBuffer), stage: make(chan struct{}, 1), toDial: make(chan byte, digitBuffer),
 		said: sessionID{id: newSessionID()}, acks: map[uint32]chan *sip.Request{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -30,8 +30,6 @@ type media struct {
 
 	digit  func(d byte, by means, relayed bool) // called for each digit dialled
 	events events                               // read by the reader alone
-	dial   chan byte                            // digits to be sent as RFC 4733 events, by a goroutine that the first one starts
-	dialed sync.Once
 }
 
 // agreement is the outcome of one offer and answer. It is a value, swapped whole.
@@ -62,7 +60,6 @@ func clock() int64 { return int64(time.Since(clockStart)) }
 func newMedia(conn *net.UDPConn, local netip.AddrPort, digit func(byte, means, bool)) *media {
 	return &media{
 		conn: conn, local: local, out: newSender(conn), done: make(chan struct{}), digit: digit,
-		dial: make(chan byte, digitBuffer),
 	}
 }
 
@@ -180,20 +177,6 @@ func (m *media) relay(from *media, h *rtp.Header, buf []byte, event bool) bool {
 	}
 	m.out.forward(from, to, h, buf)
 	return true
-}
-
-// dialEvents sends digits that did not come as RFC 4733 events on as such. It runs until the leg ends.
-func (m *media) dialEvents() {
-	for {
-		select {
-		case d := <-m.dial:
-			if a, to, ok := m.target(); ok && a.event != 0 {
-				m.out.event(to, a.event, eventCode(d), m.done)
-			}
-		case <-m.done:
-			return
-		}
-	}
 }
 
 func eventCode(d byte) uint8 {

@@ -113,10 +113,16 @@ func ringTone(c codec) []byte {
 	return encode(samples, c)
 }
 
-// ring lets the leg hear a ring tone until stop, or until the far side is heard itself (RFC 3960 section 3.2).
-func (l *leg) ring(far *media, stop <-chan struct{}) {
+// ring lets the leg hear a ring tone after a while, until stop or until the far side is heard itself (RFC 3960 section
+// 3.2).
+func (l *leg) ring(far *media, after time.Duration, stop <-chan struct{}) {
 	m, c, err := l.voice()
 	if err != nil {
+		return
+	}
+	select {
+	case <-time.After(after):
+	case <-stop:
 		return
 	}
 	p := &player{m: m}

@@ -177,7 +177,7 @@ func (l *leg) refresh() {
 				retry = 0
 			}
 		}
-	case res.StatusCode == 405 || res.StatusCode == 501:
+	case update && (res.StatusCode == 405 || res.StatusCode == 501): // then by re-INVITE
 		l.dialog.mu.Lock()
 		retry, l.dialog.update = 0, false
 		l.dialog.mu.Unlock()
