@@ -11,6 +11,9 @@ run_needs() {
 }
 test_needs() {
 	need sip-tester command -v sipp
+	need hledger command -v hledger       # what books export writes, other programs must take
+	need beancount has_beancount
+	need poppler-utils command -v pdftotext # reads the bills
 	need gcc,libc6-dev has_c_compiler # go test -race links with it
 }
 
@@ -23,6 +26,8 @@ has_postgres() {
 	done
 	return 1
 }
+
+has_beancount() { command -v bean-check && command -v bean-query; }
 
 has_c_compiler() { echo '#include <stdlib.h>' | "${CC:-gcc}" -E - ; }
 

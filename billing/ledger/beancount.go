@@ -16,7 +16,7 @@ type beancount struct{ *bufio.Writer }
 // capital or a digit. A dash and a capital stand for what else we have, and X- stands before a part that would begin
 // otherwise:
 //
-//	-  -D      _  -U      .  -P      /  -S      anna  X-anna      _a  X--Ua
+//   - -D      _  -U      .  -P      /  -S      anna  X-anna      _a  X--Ua
 //
 // It can be turned back: after X only this mark is a dash followed by a small letter or another dash.
 func beancountName(book, account string) string {

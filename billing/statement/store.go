@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,10 +90,10 @@ func load(ctx context.Context, tx *sqlx.Tx, account string, period Period, now t
 	if err := s.loadBalances(ctx, tx, book, days); err != nil {
 		return s, err
 	}
-	if err := s.loadBookings(ctx, tx, book, days); err != nil {
+	if err := s.loadCalls(ctx, tx, days); err != nil {
 		return s, err
 	}
-	if err := s.loadCalls(ctx, tx, days); err != nil {
+	if err := s.loadBookings(ctx, tx, book, days); err != nil {
 		return s, err
 	}
 	return s, s.total()
@@ -118,19 +119,29 @@ func (s *Statement) loadBalances(ctx context.Context, tx *sqlx.Tx, book string, 
 		book, billing.CreditAccount(s.Account), from, to).Scan(&s.Opening, &s.Closing)
 }
 
+// loadBookings reads what moved the balance in the month and is not one of its calls, which are there by now.
 func (s *Statement) loadBookings(ctx context.Context, tx *sqlx.Tx, book string, d span) error {
 	from, to := d.days()
 	err := tx.SelectContext(ctx, &s.Bookings, `
 		SELECT e.id, e.at, e.kind, e.text, -sum(l.amount)::bigint AS amount
 		FROM line l JOIN entry e ON e.id = l.entry_id
 		WHERE l.book = $1 AND l.account = $2 AND e.business_date >= $3::date AND e.business_date < $4::date
-		    AND NOT EXISTS (SELECT FROM call c WHERE c.account = $5 AND c.entry_id = e.id)
 		GROUP BY e.id
-		ORDER BY e.at, e.id`, book, billing.CreditAccount(s.Account), from, to, s.Account)
+		ORDER BY e.at, e.id`, book, billing.CreditAccount(s.Account), from, to)
+	if err != nil {
+		return err
+	}
+	calls := make(map[uuid.UUID]bool, len(s.Calls))
+	for _, c := range s.Calls {
+		if c.Entry != nil {
+			calls[*c.Entry] = true
+		}
+	}
+	s.Bookings = slices.DeleteFunc(s.Bookings, func(b Booking) bool { return calls[b.Entry] })
 	for i := range s.Bookings {
 		s.Bookings[i].At = s.Bookings[i].At.In(d.zone)
 	}
-	return err
+	return nil
 }
 
 // callRow is a call as it is stored.

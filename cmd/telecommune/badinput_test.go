@@ -90,6 +90,8 @@ func TestBadInput(t *testing.T) {
 		{"commune set --currency PLN --zone Asia/Tashkent", "currency entries decks"}, // the zone isn't set either
 		{"enterprise set b-nobody --vat 19", "not found"},
 		{"books replay /nonexistent.json", "/nonexistent.json"},
+		{"books export --format hledger --book b-nobody", "b-nobody no such account"},
+		{"books export --format hledger --file /nonexistent/books.journal", "/nonexistent"},
 		{"restore /nonexistent.dump", "nonexistent"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
