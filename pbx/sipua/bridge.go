@@ -1,9 +1,11 @@
 package sipua
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"telecommune/pbx"
 )
@@ -12,6 +14,7 @@ import (
 type bridge struct {
 	caller, far *leg
 	digits      chan byte
+	done        chan struct{}
 	once        sync.Once
 }
 
@@ -38,7 +41,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 	if cc != fc {
 		return nil, fmt.Errorf("bridge %s with %s: %w", cc, fc, pbx.ErrCodec)
 	}
-	b := &bridge{caller: c, far: f, digits: make(chan byte, digitBuffer)}
+	b := &bridge{caller: c, far: f, digits: make(chan byte, digitBuffer), done: make(chan struct{})}
 	if !c.bridge.CompareAndSwap(nil, b) {
 		return nil, errBridged
 	}
@@ -53,6 +56,8 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 		b.Close()
 		return nil, pbx.ErrEnded
 	}
+	e.spawn(c, func() { b.fill(cm, fm, cc) })
+	e.spawn(f, func() { b.fill(fm, cm, fc) })
 	e.log.Debug("bridged", "caller", c.dialog.id, "far", f.dialog.id)
 	return b, nil
 }
@@ -67,7 +72,37 @@ func (b *bridge) Close() {
 		b.far.bridge.CompareAndSwap(b, nil)
 		b.caller.media.peer.CompareAndSwap(b.far.media, nil)
 		b.far.media.peer.CompareAndSwap(b.caller.media, nil)
+		close(b.done)
 	})
+}
+
+// quietTime is how long a side may send nothing before the other gets silence in its place.
+const quietTime = 500 * time.Millisecond
+
+// fill sends silence to one side for as long as the other sends nothing, on hold or with silence suppressed: networks
+// hang up on who sends no RTP.
+func (b *bridge) fill(to, from *media, c codec) {
+	p := &player{m: to}
+	silence := bytes.Repeat([]byte{c.silence()}, frameSamples)
+	timer := time.NewTimer(quietTime)
+	defer timer.Stop()
+	for heard := from.packets.Load(); ; {
+		select {
+		case <-timer.C:
+		case <-b.done:
+			return
+		}
+		for now := from.packets.Load(); heard == now; now = from.packets.Load() {
+			if !p.wait(timer, b.done) {
+				return
+			}
+			if to.playing.Load() == 0 {
+				p.send(silence)
+			}
+		}
+		heard = from.packets.Load()
+		timer.Reset(quietTime)
+	}
 }
 
 func (b *bridge) other(l *leg) *leg {

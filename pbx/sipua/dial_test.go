@@ -633,11 +633,13 @@ func TestDigitsAsInfo(t *testing.T) {
 		}
 		r.mu.Unlock()
 	}
-	caller.digits(port, 101, "4")
-	info := carrier.request("INFO")
-	if info.get("content-type") != "application/dtmf-relay" || !strings.HasPrefix(info.body, "Signal=4\r\n") {
-		t.Errorf("%s: %q", info.get("content-type"), info.body)
+	caller.digits(port, 101, "4711")
+	for _, digit := range "4711" { // one after the other, in their order
+		info := carrier.request("INFO")
+		if info.get("content-type") != "application/dtmf-relay" || !strings.HasPrefix(info.body, "Signal="+string(digit)+"\r\n") {
+			t.Errorf("%s: %q, want %c", info.get("content-type"), info.body, digit)
+		}
+		carrier.respond(info, 200, "")
 	}
-	carrier.respond(info, 200, "")
 	caller.bye()
 }

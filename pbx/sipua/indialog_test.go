@@ -388,6 +388,17 @@ func TestSessionRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshRefused: a refused re-INVITE is not followed by the next at once.
+func TestRefreshRefused(t *testing.T) {
+	r := start(t, setup{tweak: quick}, answering(t, nil))
+	p := phone(r)
+	p.call(p.sdp("8"), "Supported: timer", "Session-Expires: 2;refresher=uas")
+	p.respond(p.request("INVITE"), 405, "")
+	p.request("ACK")
+	p.hearsNothing(100 * time.Millisecond)
+	p.bye()
+}
+
 // TestGlare: an offer of the other side while ours is open.
 func TestGlare(t *testing.T) {
 	r := start(t, setup{tweak: quick}, answering(t, nil))

@@ -324,6 +324,23 @@ func TestBridgeDigits(t *testing.T) {
 	b.caller.bye()
 }
 
+// TestSilenceWhileOnHold: the far side of a caller on hold gets silence, and his voice again after it.
+func TestSilenceWhileOnHold(t *testing.T) {
+	b := bridged(t)
+	stop := b.caller.talk(b.callerPort, bytes.Repeat([]byte{0x2A}, 160))
+	before := b.carrier.heard(2, ofType(8))
+	stop()
+	b.caller.reinvite(b.caller.sdp("8 97", eventLine(97), "a=sendonly"))
+	b.caller.status(200)
+	b.caller.ack("")
+	silence := b.carrier.heard(20, func(p []byte) bool { return p[12] == pcma.silence() })
+	stop = b.caller.talk(b.callerPort, bytes.Repeat([]byte{0x2A}, 160))
+	after := b.carrier.heard(5, func(p []byte) bool { return p[12] == 0x2A })
+	stop()
+	checkContinuous(t, append(append(before[1:], silence...), after[2:]...))
+	b.caller.bye()
+}
+
 // TestPromptIntoBridge: a warning is heard by the caller alone, in the place of the far side's voice.
 func TestPromptIntoBridge(t *testing.T) {
 	b := bridged(t)
