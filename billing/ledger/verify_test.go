@@ -78,6 +78,12 @@ func (x *tamper) changes() map[string]string {
 		"a line repeated":           `INSERT INTO line SELECT entry_id, line_count, n + 10, book, account, amount FROM line WHERE entry_id = $1 AND n = 1`,
 		"entry deleted, lines left": `DELETE FROM entry WHERE id = $1`,
 		"entry and lines deleted":   `WITH l AS (DELETE FROM line WHERE entry_id = $1) DELETE FROM entry WHERE id = $1`,
+		"a hash cut off":            `UPDATE entry SET hash = substring(hash FROM 1 FOR 4) WHERE id = $1`,
+		"no hash":                   `UPDATE entry SET hash = '' WHERE id = $1`,
+		"an instant without end":    `UPDATE entry SET at = 'infinity' WHERE id = $1`,
+		"a day before all days":     `UPDATE entry SET business_date = '-infinity' WHERE id = $1`,
+		"a year before our era":     `UPDATE entry SET business_date = '0044-03-15 BC' WHERE id = $1`,
+		"a year of five digits":     `UPDATE entry SET at = '10000-01-01' WHERE id = $1`,
 		"lines exchanged":           `UPDATE line SET amount = -amount WHERE entry_id = $1`,
 	}
 	for rows.Next() {
