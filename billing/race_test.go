@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
@@ -24,8 +25,19 @@ func TestCallsAtOnceDontSpendTwice(t *testing.T) {
 		racers = 200
 	}
 	h := newHouse(t)
+	// Two programs with a pool each.
+	pool, _ := throughLine(t, h.db)
+	other := onDatabase(t, pool, h.spool, "node-2")
+	warm(t, pool, racers/2)
+	var turn atomic.Int64
+	authorise := func(ctx context.Context, r billing.Request) (billing.Hold, error) {
+		if turn.Add(1)%2 == 0 {
+			return other.Authorise(ctx, r)
+		}
+		return h.Authorise(ctx, r)
+	}
 	for round := range 20 {
-		if n := admitted(t, h, round, racers, h.Authorise); n != 1 {
+		if n := admitted(t, h, round, racers, authorise); n != 1 {
 			t.Errorf("round %d: %d of %d calls admitted on credit for one", round, n, racers)
 		}
 	}

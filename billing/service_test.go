@@ -152,3 +152,16 @@ func (h house) count(t *testing.T, query string, args ...any) int {
 	}
 	return n
 }
+
+// authorised gives calls of an account that hold a minute each.
+func authorised(t *testing.T, h house, account string, calls int) []billing.Request {
+	t.Helper()
+	requests := make([]billing.Request, calls)
+	for i := range requests {
+		requests[i] = request(account, 60)
+		if _, err := h.Authorise(t.Context(), requests[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return requests
+}

@@ -16,7 +16,7 @@ const (
 	// lease is how long after its last sign of life a call of another node is still taken to run.
 	lease = 30 * time.Second
 	// runInterval is how often Run looks for something to do.
-	runInterval = 5 * time.Second
+	runInterval = 3 * time.Second
 )
 
 // Run does what Resolve does, at once and then every few seconds, until ctx ends.
