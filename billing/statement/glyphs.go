@@ -1,21 +1,17 @@
 package statement
 
 import (
-	_ "embed"
 	"encoding/binary"
 	"sync"
 	"unicode/utf16"
 
+	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/text/unicode/norm"
 )
 
-// The Go fonts have Latin, Greek and Cyrillic letters (fonts/README has their licence).
-var (
-	//go:embed fonts/Go-Regular.ttf
-	regularFont []byte
-	//go:embed fonts/Go-Bold.ttf
-	boldFont []byte
-)
+// The Go fonts have Latin, Greek and Cyrillic letters.
+var regularFont, boldFont = goregular.TTF, gobold.TTF
 
 // missing stands for a character that the fonts don't have.
 const missing = '□'

@@ -93,6 +93,7 @@ var kinds = map[string]string{
 	"topup":          "Top-up",
 	"voucher-issue":  "Voucher",
 	"voucher-redeem": "Voucher",
+	"reversal":       "Taken back",
 }
 
 func (s Statement) view() view {
