@@ -64,6 +64,10 @@ func Close(ctx context.Context, db *sqlx.DB, o Order) (Outcome, error) {
 
 func (o Order) close(ctx context.Context, tx *sqlx.Tx) (Outcome, error) {
 	if !o.DryRun {
+		// New postings queue up behind a close that waits for one in flight: not for long, it would rather try again.
+		if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '1s'`); err != nil {
+			return Outcome{}, err
+		}
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, closeLock); err != nil {
 			return Outcome{}, err
 		}
