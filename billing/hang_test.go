@@ -61,8 +61,14 @@ func TestDatabaseHangs(t *testing.T) {
 	}
 	// Fresh connections work. What is asked over them now knows nothing of the hold that is about to come.
 	h.db.SetMaxOpenConns(2 * len(steps))
-	if n, err := h.Resolve(t.Context()); err != nil || n != 0 {
-		t.Errorf("%d resolved, %v", n, err)
+	for deadline := time.Now().Add(time.Minute); ; { // a machine that is busy may take more than one patience
+		n, err := h.Resolve(t.Context())
+		if n != 0 || err != nil && time.Now().After(deadline) {
+			t.Fatalf("%d resolved, %v", n, err)
+		}
+		if err == nil {
+			break
+		}
 	}
 	h.wantAccount(t, "ana", money.Unit-10_000, 0)
 	thaw()
@@ -72,8 +78,14 @@ func TestDatabaseHangs(t *testing.T) {
 			t.Fatal("what was left behind does not end")
 		}
 	}
-	if n, err := h.Resolve(t.Context()); err != nil || n != 0 {
-		t.Errorf("%d resolved, %v", n, err)
+	for deadline := time.Now().Add(time.Minute); ; { // a machine that is busy may take more than one patience
+		n, err := h.Resolve(t.Context())
+		if n != 0 || err != nil && time.Now().After(deadline) {
+			t.Fatalf("%d resolved, %v", n, err)
+		}
+		if err == nil {
+			break
+		}
 	}
 	h.wantAccount(t, "ana", money.Unit-10_000, 0)
 	if c, err := h.Call(t.Context(), closed.Call); err != nil || c.Outcome != billing.Refused {
