@@ -116,7 +116,7 @@ func (x *Exchange) handle(ctx context.Context, leg Leg) {
 	in := leg.Inbound()
 	a := &accessCall{x: x, id: uuid.Must(uuid.NewV7()), leg: leg, in: in, started: time.Now()}
 	a.log = x.Log.With("access_call", a.id, "leg", leg.ID(), "provider", in.Provider)
-	a.log.Info("access call", "access_number", in.Called, "caller", in.Caller, "trusted", in.Trusted)
+	a.log.Info("access call", "access_number", in.Called, "caller", in.Caller, "name", in.Name, "trusted", in.Trusted)
 
 	admitted := x.live.enter(&live{
 		LiveCall: LiveCall{

@@ -81,7 +81,6 @@ type Inbound struct {
 	Name     string      // the caller's display name
 	Withheld bool        // the caller asked for privacy (RFC 3323); Caller may still be known
 	Trusted  bool        // the provider vouches for Caller: it may open an account without PIN
-	Received time.Time
 }
 
 // Target is a number to be reached over a trunk.

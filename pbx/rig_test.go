@@ -174,7 +174,6 @@ func (x *exchange) call(access, from e164.Number) *phone {
 
 func (x *exchange) callAs(in pbx.Inbound) *phone {
 	x.start()
-	in.Received = time.Now()
 	l := newLine(in)
 	x.calls <- l
 	return &phone{l, x, x.t}

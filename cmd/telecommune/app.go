@@ -76,6 +76,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err != nil {
 		return a, err
 	}
+	prompts.Log = log
 	if missing := prompts.Check(); len(missing) > 0 {
 		log.Warn("prompts are missing; run `make prompts`, or see `telecommune doctor`", "missing", len(missing))
 	}

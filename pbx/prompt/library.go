@@ -26,6 +26,7 @@ var texts embed.FS
 
 // Library is the clips found in some folders, by language and name. It does not change; safe for use by many calls.
 type Library struct {
+	Log    *slog.Logger                 // where a clip that is missing is noted, once; nil: nowhere
 	clips  map[string]map[string]string // language, name: path
 	missed sync.Map                     // names that were asked for in vain, to log each but once
 }
@@ -137,8 +138,8 @@ func (v Voice) play(names ...string) Audio {
 	for _, name := range names {
 		if path := v.library.clips[v.language][name]; path != "" {
 			audio = append(audio, path)
-		} else if _, known := v.library.missed.LoadOrStore(v.language+"/"+name, true); !known {
-			slog.Warn("a prompt is missing and left out", "clip", v.language+"/"+name)
+		} else if _, known := v.library.missed.LoadOrStore(v.language+"/"+name, true); !known && v.library.Log != nil {
+			v.library.Log.Warn("a prompt is missing and left out", "clip", v.language+"/"+name)
 		}
 	}
 	return audio

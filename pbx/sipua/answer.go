@@ -197,14 +197,20 @@ func (l *leg) offer() []byte {
 	if now := l.media.agreed.Load(); now != nil {
 		formats, event = []format{now.format}, now.ours
 	}
-	return l.offerOf(formats, event)
+	return l.offerOf(formats, event, sendrecv)
 }
 
-func (l *leg) offerOf(formats []format, event uint8) []byte {
+// offerAgain gives what runs already, hold and all, to refresh it.
+func (l *leg) offerAgain() []byte {
+	now := l.media.agreed.Load()
+	return l.offerOf([]format{now.format}, now.ours, directionOf(now.send && now.remote.IsValid(), now.receive))
+}
+
+func (l *leg) offerOf(formats []format, event uint8, dir direction) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.offering, l.offered = true, offered{formats, event}
-	return l.said.write(l.media.local, formats, event, sendrecv, nil)
+	return l.said.write(l.media.local, formats, event, dir, nil)
 }
 
 // takeAnswer takes the answer to an offer of ours. Its first codec that we offered is the one.

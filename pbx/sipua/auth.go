@@ -1,6 +1,7 @@
 package sipua
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -110,6 +112,7 @@ func (n *nonces) forget() {
 func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider, bool) {
 	admission := e.conf.Admission()
 	if p, ok := admission.ByAddress(sourceAddr(req.Source())); ok {
+		e.tcp.admitted(req.Source())
 		return p, true
 	}
 	if !logsIn(admission) {
@@ -124,6 +127,7 @@ func (e *Engine) admit(req *sip.Request, tx sip.ServerTransaction) (pbx.Provider
 	p, verdict := e.authenticate(req, admission)
 	switch verdict {
 	case right:
+		e.tcp.admitted(req.Source())
 		return p, true
 	case wrong:
 		if e.guesses.wrong(source, time.Now()) {
@@ -210,20 +214,73 @@ func (e *Engine) authenticate(req *sip.Request, admission *pbx.Admission) (pbx.P
 	return p, right
 }
 
-// known tells whether a request comes from an address that we deal with: a provider or a trunk.
-func (e *Engine) known(req *sip.Request) bool {
-	src := sourceAddr(req.Source())
+// known tells whether a request comes from an address that we deal with.
+func (e *Engine) known(req *sip.Request) bool { return e.knows(sourceAddr(req.Source())) }
+
+// knows tells whether an address is that of a provider or a trunk.
+func (e *Engine) knows(src netip.Addr) bool {
 	if _, ok := e.conf.Admission().ByAddress(src); ok {
 		return true
 	}
+	named := e.named.Load()
 	for _, t := range e.conf.Trunks() {
-		if host, _, err := net.SplitHostPort(t.Address); err == nil {
-			if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == src {
-				return true
-			}
+		host, _, err := net.SplitHostPort(t.Address)
+		if err != nil {
+			continue
+		}
+		if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == src {
+			return true
+		}
+		if named != nil && slices.Contains((*named)[host], src) {
+			return true
 		}
 	}
 	return false
+}
+
+const (
+	nameTime     = time.Minute // after which the name of a trunk is looked up again
+	nameInterval = 2 * time.Second
+)
+
+// nameTrunks keeps the addresses of the trunks that are configured by name, so that they are known by them, too. One that
+// can't be looked up keeps those it had.
+func (e *Engine) nameTrunks(ctx context.Context) {
+	next := map[string]time.Time{}
+	for {
+		named := map[string][]netip.Addr{}
+		if old := e.named.Load(); old != nil {
+			named = maps.Clone(*old)
+		}
+		wanted := map[string]bool{}
+		for _, t := range e.conf.Trunks() {
+			host, _, err := net.SplitHostPort(t.Address)
+			if _, literal := netip.ParseAddr(host); err != nil || literal == nil {
+				continue
+			}
+			wanted[host] = true
+			if time.Now().Before(next[host]) {
+				continue
+			}
+			next[host] = time.Now().Add(nameTime)
+			soon, cancel := context.WithTimeout(ctx, e.firstResponse)
+			if addrs, err := e.lookup(soon, "ip", host); err == nil {
+				for i := range addrs {
+					addrs[i] = addrs[i].Unmap()
+				}
+				named[host] = addrs
+			}
+			cancel()
+		}
+		maps.DeleteFunc(next, func(host string, _ time.Time) bool { return !wanted[host] })
+		maps.DeleteFunc(named, func(host string, _ []netip.Addr) bool { return !wanted[host] })
+		e.named.Store(&named)
+		select {
+		case <-time.After(nameInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // onRegister takes the registration of a softphone. Nobody is called at it, so nothing is stored: the phone is only told

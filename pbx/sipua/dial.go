@@ -112,7 +112,7 @@ func (a *attempt) prepare(ctx context.Context, c codec) error {
 	a.caller.dialled = append(a.caller.dialled, a.far)
 	a.caller.mu.Unlock()
 	a.invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	a.invite.SetBody(a.far.offerOf([]format{{c, c.static()}}, eventType))
+	a.invite.SetBody(a.far.offerOf([]format{{c, c.static()}}, eventType, sendrecv))
 	return nil
 }
 

@@ -92,10 +92,12 @@ func (l *leg) finish(end pbx.End) bool {
 	if b := l.bridge.Load(); b != nil {
 		b.Close()
 	}
+	strange := int64(0)
 	if m != nil {
 		m.close()
+		strange = m.strange.Load()
 	}
-	l.e.log.Debug("leg ended", "call_id", l.dialog.id, "by", end.By, "sip", end.SIP, "q850", end.Q850)
+	l.e.log.Debug("leg ended", "call_id", l.dialog.id, "by", end.By, "sip", end.SIP, "q850", end.Q850, "strange_packets", strange)
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -44,6 +45,7 @@ type Engine struct {
 	rtp     *portRange
 	sounds  sounds
 	nonces  *nonces
+	named   atomic.Pointer[map[string][]netip.Addr] // addresses of trunks by their host names
 	guesses guesses
 	handle  func(ctx context.Context, in pbx.Leg)
 	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
@@ -95,6 +97,7 @@ func New(c Config) (*Engine, error) {
 	if e.udp, e.tcp, err = bind(c.Listen); err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
 	}
+	e.tcp.known = e.knows
 	if err = e.stack(); err != nil {
 		return nil, errors.Join(err, e.udp.Close(), e.tcp.Close())
 	}
@@ -209,6 +212,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
 	registrar.Go(func() { e.register(registering) })
+	registrar.Go(func() { e.nameTrunks(registering) })
 	e.log.Info("SIP engine takes calls", "address", e.Addr().String())
 
 	var err error

@@ -1,8 +1,6 @@
 package sipua
 
 import (
-	"time"
-
 	"github.com/emiago/sipgo/sip"
 
 	"telecommune/pbx"
@@ -62,7 +60,7 @@ func (e *Engine) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	l := newLeg(e, d)
 	l.invite, l.tx = req, tx
 	l.inbound = identity(req, provider)
-	l.inbound.Called, l.inbound.Received = number, time.Now()
+	l.inbound.Called = number
 	e.serve(l)
 }
 
@@ -167,7 +165,9 @@ func (e *Engine) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	if !e.known(req) {
-		return // strangers get no sign of life
+		if _, ok := e.admit(req, tx); !ok {
+			return
+		}
 	}
 	if !e.wellFormed(req) {
 		e.respond(req, tx, 400)

@@ -17,6 +17,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"telecommune/pbx"
+	"telecommune/routing"
 )
 
 // unreached is a script that must not be reached.
@@ -194,6 +195,31 @@ func TestOptions(t *testing.T) {
 	p.send(p.build("OPTIONS", p.contact, ""))
 	p.status(200)
 	p.bye()
+}
+
+// TestOptionsByName: a trunk that is configured by its host name may ask as well, and a softphone when it logs in.
+func TestOptionsByName(t *testing.T) {
+	s := softphones()
+	s.trunks = []routing.Trunk{{Code: "t", Address: "sip.example:5060"}}
+	s.tweak = func(e *Engine) {
+		e.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}, nil
+		}
+	}
+	r := start(t, s, unreached(t))
+	p := phone(r)
+	p.newCall("x")
+	for status := 401; status != 200; status = p.final().status() { // until the name is looked up
+		p.send(p.build("OPTIONS", p.accessURI(), ""))
+	}
+
+	r = start(t, softphones(), unreached(t))
+	p = phone(r)
+	p.newCall("x")
+	p.send(p.build("OPTIONS", p.accessURI(), ""))
+	challenge := p.status(401)
+	p.send(p.build("OPTIONS", p.accessURI(), "", credentials(challenge, "OPTIONS", p.accessURI(), "ann", "secret", 1)))
+	p.status(200)
 }
 
 // credentials answers the challenge of m by RFC 2617 section 3.2.2, with a digest made by hand.

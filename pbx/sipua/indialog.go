@@ -20,6 +20,7 @@ func (e *Engine) within(req *sip.Request, tx sip.ServerTransaction) *leg {
 		e.reject(req, tx, 481)
 		return nil
 	}
+	e.tcp.admitted(req.Source())
 	if !l.dialog.newer(req.CSeq().SeqNo) {
 		e.respond(req, tx, 500)
 		return nil
@@ -191,7 +192,7 @@ func (l *leg) reinvite() (*sip.Response, error) {
 	if l.busy() != 0 {
 		return nil, errGlare
 	}
-	body := l.offer()
+	body := l.offerAgain()
 	defer func() {
 		l.mu.Lock()
 		l.offering = false

@@ -388,6 +388,28 @@ func TestSessionRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshOnHold: a refresh says what holds, and an answer to it that can't be taken is none.
+func TestRefreshOnHold(t *testing.T) {
+	ends := make(report[pbx.End], 1)
+	r := start(t, setup{tweak: quick}, answering(t, ends))
+	p := phone(r)
+	p.call(p.sdp("8", "a=sendonly"), "Supported: timer", "Session-Expires: 1;refresher=uas")
+	ours := p.request("INVITE")
+	if !strings.Contains(ours.body, "a=recvonly") {
+		t.Errorf("the refresh says\n%s", ours.body)
+	}
+	for bye := false; !bye; { // each refresh is answered with another codec
+		p.respond(ours, 200, p.sdp("0"), "Session-Expires: 1;refresher=uac")
+		p.request("ACK")
+		ours = p.receive("INVITE or BYE", func(m message) bool { return m.method() == "INVITE" || m.method() == "BYE" })
+		bye = ours.method() == "BYE"
+	}
+	p.respond(ours, 200, "")
+	if end := ends.get(t); end.By != pbx.ByFailure || end.SIP != 408 {
+		t.Errorf("ended %+v", end)
+	}
+}
+
 // TestRefreshRefused: a refused re-INVITE is not followed by the next at once.
 func TestRefreshRefused(t *testing.T) {
 	r := start(t, setup{tweak: quick}, answering(t, nil))

@@ -126,6 +126,41 @@ func TestForwardNumbers(t *testing.T) {
 	}
 }
 
+// TestForwardTwoStreams: voice and events under an SSRC each come out as one stream, in which each keeps its time.
+func TestForwardTwoStreams(t *testing.T) {
+	in, out := loopback(t), loopback(t)
+	s := newSender(out)
+	a := &media{}
+	buf := make([]byte, rtpHeader+frameSamples)
+	var sent []rtp.Packet
+	forward := func(ssrc uint32, pt uint8, seq uint16, ts uint32) {
+		s.forward(a, addrOf(in), &rtp.Header{SSRC: ssrc, SequenceNumber: seq, Timestamp: ts, PayloadType: pt}, buf)
+		raw := make([]byte, 2048)
+		_ = in.SetReadDeadline(time.Now().Add(wait))
+		n, _, err := in.ReadFromUDP(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p rtp.Packet
+		if err := p.Unmarshal(raw[:n]); err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, p)
+	}
+	for i := range uint16(4) {
+		forward(1, 8, 100+i, 1000+160*uint32(i))
+		forward(2, 101, 7+i, 55) // one event: all of its packets bear the time of its start
+	}
+	for i, p := range sent {
+		if p.SSRC != sent[0].SSRC || p.SequenceNumber != sent[0].SequenceNumber+uint16(i) || p.Marker != (i < 2) {
+			t.Errorf("packet %d: %v", i, p.Header)
+		}
+		if want := sent[i%2].Timestamp + uint32(i/2*160*(1-i%2)); p.Timestamp != want {
+			t.Errorf("packet %d: timestamp %d, want %d", i, p.Timestamp, want)
+		}
+	}
+}
+
 // TestRelayAllocates nothing per packet.
 func TestRelayAllocates(t *testing.T) {
 	from, packet := relayPair(t)

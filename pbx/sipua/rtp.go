@@ -28,11 +28,13 @@ type sender struct {
 	at     time.Time // when it was sent
 	source any       // what the newest packet came from: a *player, a *tone, a *media
 	relay  offsets   // from the other side's numbers to ours, while source is a *media
+	other  offsets   // likewise of the stream that came before: some send voice and events under an SSRC each
 	events bool      // an RFC 4733 event of ours is being sent; audio is left out meanwhile
 }
 
 // offsets carries numbers of a relayed stream over to ours. What is lost or reordered on the way in stays so.
 type offsets struct {
+	used bool
 	ssrc uint32
 	seq  uint16
 	ts   uint32
@@ -77,10 +79,16 @@ func (s *sender) forward(from *media, to netip.AddrPort, h *rtp.Header, buf []by
 		return
 	}
 	now := time.Now()
-	first := s.source != from || s.relay.ssrc != h.SSRC
-	if first {
-		s.relay = offsets{ssrc: h.SSRC, seq: s.seq + 1 - h.SequenceNumber, ts: s.turn(now) - h.Timestamp}
-		s.source = from
+	first := false
+	if s.source != from {
+		s.source, s.relay, s.other = from, offsets{}, offsets{}
+	}
+	if !s.relay.used || s.relay.ssrc != h.SSRC {
+		s.relay, s.other = s.other, s.relay
+		if first = !s.relay.used || s.relay.ssrc != h.SSRC; first {
+			s.relay = offsets{used: true, ssrc: h.SSRC, ts: s.turn(now) - h.Timestamp}
+		}
+		s.relay.seq = s.seq + 1 - h.SequenceNumber // two streams share our numbers, and each keeps its own time
 	}
 	seq, ts := h.SequenceNumber+s.relay.seq, h.Timestamp+s.relay.ts
 	s.write(to, rtp.Header{Marker: h.Marker || first, PayloadType: h.PayloadType, SequenceNumber: seq, Timestamp: ts}, buf)

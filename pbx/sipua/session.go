@@ -159,7 +159,7 @@ func (l *leg) refresh() {
 	if l.gone(res, err) || l.ctx.Err() != nil {
 		return
 	}
-	if res != nil && res.IsSuccess() {
+	if err == nil && res.IsSuccess() {
 		l.dialog.retarget(res.Contact())
 		l.gotSession(res)
 		return

@@ -99,11 +99,11 @@ func (s *signalSocket) closed() bool {
 	return errors.Is(s.UDPConn.SetReadDeadline(time.Time{}), net.ErrClosed)
 }
 
-// Bounds of TCP, so that strangers cannot hold what calls need.
+// Bounds of TCP, so that strangers cannot hold what calls need. Those whom we know by their address are outside of them.
 const (
 	maxConns     = 1000
 	maxConnsHost = 50
-	firstMessage = 10 * time.Second // to send something
+	firstMessage = 10 * time.Second // for who is not admitted to say something
 	idleConn     = time.Hour
 	tcpDial      = 4 * time.Second
 	tcpWrite     = 5 * time.Second
@@ -119,13 +119,19 @@ func newTCP() *sip.TransportTCP {
 // listener accepts connections within the bounds and goes on after errors that pass.
 type listener struct {
 	net.Listener
+	known func(netip.Addr) bool // whose connections are not counted; nil: nobody
+	first time.Duration         // firstMessage
+
 	mu    sync.Mutex
 	conns int
-	hosts map[netip.Addr]int
+	hosts map[netip.Prefix]int
+	open  map[netip.AddrPort]*boundedConn
 }
 
 func newListener(l net.Listener) *listener {
-	return &listener{Listener: l, hosts: map[netip.Addr]int{}}
+	return &listener{
+		Listener: l, first: firstMessage, hosts: map[netip.Prefix]int{}, open: map[netip.AddrPort]*boundedConn{},
+	}
 }
 
 // Accept implements net.Listener.
@@ -139,60 +145,93 @@ func (l *listener) Accept() (net.Conn, error) {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		host := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if !l.take(host) {
+		c := &boundedConn{Conn: conn, listener: l, remote: conn.RemoteAddr().(*net.TCPAddr).AddrPort()}
+		if !l.take(c) {
 			_ = conn.Close()
 			continue
 		}
-		return &boundedConn{Conn: conn, listener: l, host: host}, nil
+		return c, nil
 	}
 }
 
-func (l *listener) take(host netip.Addr) bool {
+func (l *listener) take(c *boundedConn) bool {
+	host := hostOf(c.remote.Addr().Unmap())
+	c.patient = l.known != nil && l.known(c.remote.Addr().Unmap())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conns >= maxConns || l.hosts[host] >= maxConnsHost {
-		return false
+	if !c.patient {
+		if l.conns >= maxConns || l.hosts[host] >= maxConnsHost {
+			return false
+		}
+		c.counted = host
+		l.conns++
+		l.hosts[host]++
 	}
-	l.conns++
-	l.hosts[host]++
+	l.open[c.remote] = c
 	return true
 }
 
-func (l *listener) release(host netip.Addr) {
+func (l *listener) release(c *boundedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.open, c.remote)
+	if !c.counted.IsValid() {
+		return
+	}
 	l.conns--
-	if l.hosts[host]--; l.hosts[host] == 0 {
-		delete(l.hosts, host)
+	if l.hosts[c.counted]--; l.hosts[c.counted] == 0 {
+		delete(l.hosts, c.counted)
 	}
 }
 
-// boundedConn is closed when it idles; its place is free again once it is closed.
+// admitted tells that a request that came from an address was admitted: its connection, if that is one of ours, may idle.
+func (l *listener) admitted(source string) {
+	remote, err := netip.ParseAddrPort(source)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	c := l.open[remote]
+	l.mu.Unlock()
+	if c != nil {
+		_ = c.wait(true) // it may be closed by now
+	}
+}
+
+// boundedConn is closed when it idles, that of a stranger soon; its place is free again once it is closed.
 type boundedConn struct {
 	net.Conn
 	listener *listener
-	host     netip.Addr
-	spoke    bool
+	remote   netip.AddrPort
+	counted  netip.Prefix // the host that it counts for; none: not counted
 	once     sync.Once
+
+	mu      sync.Mutex
+	patient bool // an admitted request came by it
+}
+
+// wait sets how long the next bytes may take to come, also for a Read that waits for them already.
+func (c *boundedConn) wait(admitted bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.patient = c.patient || admitted
+	wait := c.listener.first
+	if c.patient {
+		wait = idleConn
+	}
+	return c.Conn.SetReadDeadline(time.Now().Add(wait))
 }
 
 // Read is called by one goroutine.
 func (c *boundedConn) Read(b []byte) (int, error) {
-	wait := idleConn
-	if !c.spoke {
-		wait = firstMessage
-	}
-	if err := c.Conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := c.wait(false); err != nil {
 		return 0, err
 	}
-	n, err := c.Conn.Read(b)
-	c.spoke = true
-	return n, err
+	return c.Conn.Read(b)
 }
 
 func (c *boundedConn) Close() error {
-	c.once.Do(func() { c.listener.release(c.host) })
+	c.once.Do(func() { c.listener.release(c) })
 	return c.Conn.Close()
 }
 

@@ -3,9 +3,11 @@ package sipua
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,29 +124,37 @@ func TestBrokenConnection(t *testing.T) {
 	}
 }
 
-// TestConnectionsBounded: one host can't take all connections, and what it gives back is free again.
-func TestConnectionsBounded(t *testing.T) {
-	r := start(t, setup{}, answering(t, nil))
-	var open []net.Conn
-	closed := func(c net.Conn) bool {
-		_ = c.SetReadDeadline(time.Now().Add(firstMessage / 2)) // before it is closed for its silence
-		_, err := c.Read(make([]byte, 1))
-		return err == io.EOF || err != nil && !strings.Contains(err.Error(), "timeout")
-	}
-	for range maxConnsHost {
+// softphones is a setup in which nobody is known by address.
+func softphones() setup {
+	return setup{providers: []pbx.Provider{{Code: "soft", User: "ann", Password: "secret"}}}
+}
+
+// connect opens n connections.
+func connect(t *testing.T, r *rig, n int) (open []net.Conn) {
+	t.Helper()
+	for range n {
 		c, err := net.Dial("tcp", r.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 		open = append(open, c)
 	}
-	over, err := net.Dial("tcp", r.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer over.Close()
-	if !closed(over) {
+	return open
+}
+
+// isClosed tells whether the engine closes a connection within a time.
+func isClosed(c net.Conn, within time.Duration) bool {
+	_ = c.SetReadDeadline(time.Now().Add(within))
+	_, err := c.Read(make([]byte, 1))
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// TestConnectionsBounded: one host can't take all connections, and what it gives back is free again.
+func TestConnectionsBounded(t *testing.T) {
+	r := start(t, softphones(), unreached(t))
+	open := connect(t, r, maxConnsHost)
+	if !isClosed(connect(t, r, 1)[0], firstMessage/2) { // before it is closed for its silence
 		t.Fatal("a connection over the bound stays")
 	}
 	for _, c := range open {
@@ -155,9 +165,41 @@ func TestConnectionsBounded(t *testing.T) {
 		p.write(p.build("OPTIONS", p.accessURI(), ""))
 		_ = p.conn.SetReadDeadline(time.Now().Add(wait))
 		if _, err := p.in.Peek(1); err == nil {
-			p.read("200")
+			p.read("401")
 			return
 		}
 		p.conn.Close() // the engine has not seen the others close yet
+	}
+}
+
+// TestConnectionsOfProviders are not counted.
+func TestConnectionsOfProviders(t *testing.T) {
+	r := start(t, setup{}, unreached(t))
+	open := connect(t, r, maxConnsHost+1)
+	if isClosed(open[maxConnsHost], 200*time.Millisecond) {
+		t.Error("a provider's connection is closed")
+	}
+}
+
+// TestConnectionsIdle: who has not been admitted may not keep a connection, whatever he says; who has may.
+func TestConnectionsIdle(t *testing.T) {
+	s := softphones()
+	s.tweak = func(e *Engine) { e.tcp.first = 200 * time.Millisecond }
+	r := start(t, s, unreached(t))
+	stranger, phone := tcpPhone(t, r), tcpPhone(t, r)
+	uri := "sip:" + phone.engine.String()
+	for _, p := range []*tcpPeer{stranger, phone} {
+		p.write(p.build("REGISTER", uri, ""))
+		challenge := p.read("401")
+		if p == phone {
+			p.write(p.build("REGISTER", uri, "", credentials(challenge, "REGISTER", uri, "ann", "secret", 1)))
+			p.read("200")
+		}
+	}
+	if !isClosed(stranger.conn, wait) {
+		t.Error("the stranger's connection stays")
+	}
+	if isClosed(phone.conn, 400*time.Millisecond) {
+		t.Error("the phone's connection is closed")
 	}
 }
