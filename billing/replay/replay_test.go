@@ -69,7 +69,7 @@ func TestNotSupportedYet(t *testing.T) {
 	db := pgtest.New(t)
 	const call = `{"id": "K01", "type": "call"`
 	asset := []string{
-		`"assets": []`, `"assets": [{"id": "A", "kind": "server", "cost": "12.00", "life_months": 12, "months_depreciated": 0, "meter": "none"}]`,
+		`"assets": []`, `"assets": [{"id": "A", "kind": "server", "cost": "12.00", "life_months": 12, "months_depreciated": 0, "meter": "none", "agreement": {"id": "R", "lessee": "CALL", "rate": "0.01", "start": "2027-06-01"}}]`,
 		`"opening": {}`, `"opening": {"COM": {"1500:A": "12.00", "3100:A": "-12.00"}}`,
 	}
 	for _, tt := range []struct {

@@ -182,10 +182,12 @@ func readAgreement(o *object) {
 	a := o.object("agreement")
 	a.ident("id")
 	a.ident("lessee")
-	a.amount("fixed", 0, money.Cent)
-	a.amount("minimum", 0, money.Cent)
-	a.amount("rate", 0, money.Micro)
-	a.take("included")
+	a.optAmount("fixed", 0, money.Cent, 0)
+	a.optAmount("minimum", 0, money.Cent, 0)
+	a.optAmount("rate", 0, money.Micro, 0)
+	if a.has("included") { // seconds or a quantity, as the asset is metered
+		a.take("included")
+	}
 	a.day("start")
 	o.keep(a.done())
 }
@@ -232,16 +234,11 @@ func rate(o *object) tariff.Row {
 	}
 }
 
-// references finds what names something that is not there.
+// references finds what names something that is not there. A trunk may be an asset that is acquired by an event.
 func (w *world) references() error {
 	for id, a := range w.accounts {
 		if !w.enterprise(a.enterprise) {
 			return refuse(unknownReference, "account %q is of enterprise %q", id, a.enterprise)
-		}
-	}
-	for id, t := range w.trunks {
-		if _, known := w.assets[t.asset]; t.asset != "" && !known {
-			return refuse(unknownReference, "trunk %q is asset %q", id, t.asset)
 		}
 	}
 	return w.checkOpening()
