@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -19,6 +20,7 @@ type verifyFigure struct {
 	Lines     int64   `json:"lines"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond int64   `json:"entries_per_second"`
+	Megabytes int64   `json:"megabytes"` // that the program had taken from the system by then, the server's not counted
 }
 
 func benchVerify() *cobra.Command {
@@ -71,9 +73,11 @@ func verifyFigures(ctx context.Context, db scratch, entries int) ([]verifyFigure
 }
 
 func figure(measured string, entries, lines int64, took time.Duration) verifyFigure {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
 	return verifyFigure{
 		Measured: measured, Entries: entries, Lines: lines, Seconds: math.Round(100*took.Seconds()) / 100,
-		PerSecond: int64(float64(entries) / took.Seconds()),
+		PerSecond: int64(float64(entries) / took.Seconds()), Megabytes: int64(memory.Sys >> 20),
 	}
 }
 

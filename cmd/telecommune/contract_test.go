@@ -93,7 +93,7 @@ func TestContract(t *testing.T) {
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
 		{"exchange-rate list", "currency from rate"},
-		{"bench verify --entries 100", "measured entries lines seconds entries_per_second"},
+		{"bench verify --entries 100", "measured entries lines seconds entries_per_second megabytes"},
 		{
 			"bench ledger --rounds 1 --entries 20 --posters 4",
 			"measured posters entries_per_second against ratio_min ratio ratio_max p99_ms p99_wait_ms",
