@@ -353,13 +353,14 @@ func TestDialCodecMismatch(t *testing.T) {
 
 // TestDialHungUpAtOnce: a far side that answers and hangs up in one breath has answered.
 func TestDialHungUpAtOnce(t *testing.T) {
-	d := dialing(t, "8", nil)
+	hungUp := make(chan struct{})
+	d := dialing(t, "8", func(to *pbx.Target) { to.Ringing = func() { <-hungUp } }) // holds the dial up meanwhile
 	m := d.carrier.request("INVITE")
 	d.carrier.respond(m, 180, "")
 	d.carrier.answered(m)
-	bye := d.carrier.build("BYE", d.carrier.contact, "")
 	d.carrier.respond(m, 200, d.carrier.sdp("8"))
-	d.carrier.send(bye)
+	d.carrier.bye()
+	close(hungUp)
 	got := d.out.get(t)
 	if got.err != nil {
 		t.Fatalf("got %+v", got.err)
