@@ -31,8 +31,8 @@ type ledgerFigure struct {
 	RatioMin  float64 `json:"ratio_min"` // to the same round of Against
 	Ratio     float64 `json:"ratio"`
 	RatioMax  float64 `json:"ratio_max"`
-	P99       float64 `json:"p99_ms"`      // of the time that a posting takes, of all rounds
-	Wait      float64 `json:"p99_wait_ms"` // of its part before the transaction that it shares begins
+	P99       int64   `json:"p99_us"`      // of the time that a posting takes, of all rounds, in microseconds
+	Wait      int64   `json:"p99_wait_us"` // of its part before the transaction that it shares begins
 }
 
 const (
@@ -297,11 +297,11 @@ func (b *ledgerBench) figure(w *way) ledgerFigure {
 	return f
 }
 
-// percentile99 is what 99 of 100 stay below, in milliseconds to two decimals.
-func percentile99(all []time.Duration) float64 {
+// percentile99 is what 99 of 100 stay below, in microseconds.
+func percentile99(all []time.Duration) int64 {
 	if len(all) == 0 {
 		return 0
 	}
 	slices.Sort(all)
-	return ratio(all[len(all)*99/100].Microseconds(), 1000)
+	return all[len(all)*99/100].Microseconds()
 }

@@ -96,7 +96,7 @@ func TestContract(t *testing.T) {
 		{"bench verify --entries 100", "measured entries lines seconds entries_per_second megabytes"},
 		{
 			"bench ledger --rounds 1 --entries 20 --posters 4",
-			"measured posters entries_per_second against ratio_min ratio ratio_max p99_ms p99_wait_ms",
+			"measured posters entries_per_second against ratio_min ratio ratio_max p99_us p99_wait_us",
 		},
 		{"bench rate --rows 10", "rows measured ns_per_call allocations_per_call ratio"},
 		{"bench statement --calls 3", "calls measured ms bytes ratio"},
