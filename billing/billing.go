@@ -24,6 +24,8 @@ type Caller struct {
 	Blocked   bool
 	Currency  money.Currency
 	VAT       tariff.Percent // of the account's enterprise
+	// PassesAccess says that the tariff makes the caller pay what the access number costs.
+	PassesAccess bool `db:"passes_access"`
 }
 
 // PINSource is where a PIN was typed, for the limits on guessing (design.md 9.6).
@@ -40,6 +42,7 @@ type Origin struct {
 	AccessNumber e164.Number
 	Caller       e164.Number // none when withheld
 	Started      time.Time
+	Access       AccessLeg
 }
 
 // Request asks for a hold.
@@ -54,7 +57,9 @@ type Request struct {
 	CallLimit int
 }
 
-func (r Request) quote() tariff.Quote { return tariff.Quote{Row: r.Rate, Later: r.Later} }
+func (r Request) quote() tariff.Quote {
+	return tariff.Quote{Row: r.Rate, Later: r.Later, Access: r.Access.PassedOn}
+}
 
 // Hold is money set aside for a call: what it costs at most, and the seconds that buys.
 type Hold struct {
@@ -87,7 +92,7 @@ const (
 	Unidentified Outcome = "no_account"  // neither caller ID nor PIN named an account
 	NoNumber     Outcome = "no_number"   // nothing, or nothing sensible, was dialled
 	Unavailable  Outcome = "unavailable" // our own fault: database away, overload
-	Served       Outcome = "served"      // a service of ours answered: echo
+	Served       Outcome = "served"      // a service of ours answered: echo, or the menu after the last call of an access call
 	Lost         Outcome = "lost"        // found after a crash, settled up to its last sign of life
 )
 
@@ -99,6 +104,7 @@ type Settlement struct {
 	Cost       tariff.Row    // the carrier's row; used when Answered > 0
 	AnsweredAt time.Time     // zero: never answered
 	Answered   time.Duration // from the far side's answer to the first hang-up; more than was held is the house's
+	AccessTime time.Duration // of the access leg, from our answer to the end of this call
 	Ended      time.Time
 	Outcome    Outcome
 	SIP, Q850  int
@@ -107,11 +113,12 @@ type Settlement struct {
 // Closing records a call that never got a hold: who called and why nothing came of it.
 type Closing struct {
 	Origin
-	Account   string
-	Number    e164.Number
-	Ended     time.Time
-	Outcome   Outcome
-	SIP, Q850 int
+	Account    string
+	Number     e164.Number
+	AccessTime time.Duration // of the access leg, from our answer to the end of this call
+	Ended      time.Time
+	Outcome    Outcome
+	SIP, Q850  int
 }
 
 // Call is a call as it stands in the database (JSON contract of design.md 6).
@@ -131,6 +138,8 @@ type Call struct {
 	Price           money.Amount   `json:"price" db:"price"`
 	VAT             money.Amount   `json:"vat" db:"vat"`
 	CarrierCost     money.Amount   `json:"carrier_cost" db:"carrier_cost"`
+	AccessPrice     money.Amount   `json:"access_price" db:"access_price"` // part of Price
+	AccessCost      money.Amount   `json:"access_cost" db:"access_cost"`   // to the access number's provider
 	Currency        money.Currency `json:"currency" db:"currency"`
 	Outcome         Outcome        `json:"outcome" db:"outcome"`
 	SIP             int            `json:"sip" db:"sip"`

@@ -10,10 +10,11 @@ import (
 
 // Charge is what a call costs its caller, and the enterprise that carries it.
 type Charge struct {
-	Billed int // seconds that are charged for
-	Price  money.Amount
+	Billed int          // seconds that are charged for
+	Price  money.Amount // with what the access number adds
 	VAT    money.Amount // part of Price
 	Cost   money.Amount // to the carrier
+	Access AccessCharge
 }
 
 // PriceCall gives the charge of a call of so many answered seconds by the caller's row and the carrier's (economics.md
@@ -32,6 +33,24 @@ func PriceCall(retail, carrier tariff.Row, vat tariff.Percent, answered int) (Ch
 		return Charge{}, fmt.Errorf("carrier cost: %w", err)
 	}
 	return Charge{Billed: retail.Billed(answered), Price: price, VAT: tax, Cost: cost}, nil
+}
+
+// access adds what the access number causes to a charge by the row of a quote.
+func (c *Charge) access(quote tariff.Quote, vat tariff.Percent, answered int) error {
+	price, err := quote.AccessPrice(answered)
+	if err != nil {
+		return fmt.Errorf("price of access: %w", err)
+	}
+	tax, err := tariff.VAT(price, vat)
+	if err != nil {
+		return fmt.Errorf("VAT: %w", err)
+	}
+	c.Access.Price, c.Access.VAT = price, tax
+	if c.Price, err = c.Price.Add(price); err != nil {
+		return fmt.Errorf("price: %w", err)
+	}
+	c.VAT += tax // both are parts of a price that fits
+	return nil
 }
 
 // The journal templates of economics.md 7.1 that callers cause. All lines are in the enterprise's book.
@@ -54,15 +73,20 @@ func VoucherRedeemLines(book, account string, amount money.Amount) []ledger.Line
 	return []ledger.Line{ledger.Debit(book, "2450", amount), ledger.Credit(book, CreditAccount(account), amount)}
 }
 
-// CallLines is T-03, the lines of a call. Zero lines are left out; a call that moves no money has none.
+// CallLines is T-03, the lines of a call, and what its access number brings and costs. Zero lines are left out; a call
+// that moves no money has none.
 func CallLines(book, account, trunk, carrier string, c Charge) []ledger.Line {
+	access := c.Access.Price - c.Access.VAT
 	var lines []ledger.Line
 	for _, l := range []ledger.Line{
 		ledger.Debit(book, CreditAccount(account), c.Price),
-		ledger.Credit(book, sub("4000", trunk), c.Price-c.VAT),
+		ledger.Credit(book, sub("4000", trunk), c.Price-c.VAT-access),
+		ledger.Credit(book, c.Access.account("4000"), access),
 		ledger.Credit(book, "2500", c.VAT),
 		ledger.Debit(book, sub("5000", trunk), c.Cost),
 		ledger.Credit(book, sub("2200", carrier), c.Cost),
+		ledger.Debit(book, c.Access.account("5000"), c.Access.Cost),
+		ledger.Credit(book, sub("2200", c.Access.Provider), c.Access.Cost),
 	} {
 		if l.Amount != 0 {
 			lines = append(lines, l)

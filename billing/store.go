@@ -159,13 +159,7 @@ func translate(err error) error {
 type stamp tariff.Row
 
 // Value writes the row as JSON.
-func (r stamp) Value() (driver.Value, error) {
-	if r == (stamp{}) {
-		return nil, nil
-	}
-	b, err := json.Marshal(tariff.Row(r))
-	return string(b), err
-}
+func (r stamp) Value() (driver.Value, error) { return writeJSON(tariff.Row(r), r == stamp{}) }
 
 // row is nil where Value is NULL.
 func (r stamp) row() *tariff.Row {
@@ -176,39 +170,47 @@ func (r stamp) row() *tariff.Row {
 }
 
 // Scan reads what Value wrote.
-func (r *stamp) Scan(src any) error {
-	*r = stamp{}
-	switch b := src.(type) {
-	case nil:
-		return nil
-	case []byte:
-		return json.Unmarshal(b, (*tariff.Row)(r))
-	}
-	return fmt.Errorf("%T is not a rate row", src)
-}
+func (r *stamp) Scan(src any) error { return readJSON(src, (*tariff.Row)(r)) }
 
-// laterStamp keeps the rows that may yet come to price a call beside its stamp.
+// laterStamp keeps the rows that may yet come to price a call beside its stamp. None is NULL.
 type laterStamp []tariff.Later
 
-// Value writes the rows as JSON, NULL when there are none.
-func (l laterStamp) Value() (driver.Value, error) {
-	if len(l) == 0 {
-		return nil, nil
-	}
-	b, err := json.Marshal(l)
-	return string(b), err
+// Value writes the rows as JSON.
+func (l laterStamp) Value() (driver.Value, error) { return writeJSON([]tariff.Later(l), len(l) == 0) }
+
+// Scan reads what Value wrote.
+func (l *laterStamp) Scan(src any) error { return readJSON(src, (*[]tariff.Later)(l)) }
+
+// accessStamp keeps what a call bears of its access leg. A leg that costs nothing is NULL.
+type accessStamp AccessLeg
+
+// Value writes the leg as JSON.
+func (a accessStamp) Value() (driver.Value, error) {
+	return writeJSON(AccessLeg(a), a.Cost == tariff.Row{})
 }
 
 // Scan reads what Value wrote.
-func (l *laterStamp) Scan(src any) error {
-	*l = nil
+func (a *accessStamp) Scan(src any) error { return readJSON(src, (*AccessLeg)(a)) }
+
+// writeJSON is v for a column of JSON that is NULL when there is nothing.
+func writeJSON(v any, nothing bool) (driver.Value, error) {
+	if nothing {
+		return nil, nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// readJSON reads what writeJSON wrote: NULL is the zero value.
+func readJSON[T any](src any, into *T) error {
+	*into = *new(T)
 	switch b := src.(type) {
 	case nil:
 		return nil
 	case []byte:
-		return json.Unmarshal(b, l)
+		return json.Unmarshal(b, into)
 	}
-	return fmt.Errorf("%T is not a list of rate rows", src)
+	return fmt.Errorf("%T is not JSON", src)
 }
 
 // instant is t for a column that may be NULL: the zero time is. PostgreSQL would round to microseconds, which could

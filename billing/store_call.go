@@ -18,7 +18,7 @@ type CallFilter struct {
 const selectCall = `
 SELECT c.id, COALESCE(c.account, '') AS account, c.access_number, c.caller, c.number,
     COALESCE(c.retail_rate->>'destination', '') AS destination, c.trunk, c.started_at, c.answered_at, c.ended_at,
-    c.answered_seconds, c.billed_seconds, c.price, c.vat, c.carrier_cost, COALESCE(k.currency, house.currency) AS currency,
+    c.answered_seconds, c.billed_seconds, c.price, c.vat, c.carrier_cost, c.access_price, c.access_cost, COALESCE(k.currency, house.currency) AS currency,
     c.outcome, c.sip, c.q850, c.entry_id
 FROM call c CROSS JOIN commune house LEFT JOIN account a ON a.code = c.account LEFT JOIN book k ON k.code = a.enterprise`
 

@@ -19,8 +19,10 @@ const (
 )
 
 const selectCaller = `
-SELECT a.code AS account, a.tariff, a.call_limit AS calllimit, a.blocked, k.currency, e.vat_percent AS vat
-FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN book k ON k.code = a.enterprise`
+SELECT a.code AS account, a.tariff, a.call_limit AS calllimit, a.blocked, k.currency, e.vat_percent AS vat,
+    COALESCE(t.passes_access, false) AS passes_access
+FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN book k ON k.code = a.enterprise
+    LEFT JOIN tariff t ON t.name = a.tariff`
 
 // ByPhone finds the account that a calling number opens, blocked ones too. ErrUnknownCaller.
 func (s *Service) ByPhone(ctx context.Context, phone e164.Number) (Caller, error) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lib/pq"
 
-	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 	"telecommune/internal/postgres"
 )
@@ -85,14 +84,14 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
 		), opened AS (
 		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
-		        vat_percent, started_at, later_rates)
-		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb FROM granted
+		        vat_percent, started_at, later_rates, access_leg)
+		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $17::jsonb FROM granted
 		)
 		INSERT INTO hold (call_id, account, amount, call_limit, node, boot)
 		SELECT $4, code, amount, $14, $6, $15 FROM granted
 		RETURNING amount`,
 		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
-		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later))
+		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later), accessStamp(r.Access))
 	switch {
 	case err == nil:
 		return Hold{r.Call, r.Account, amount, r.quote().Affordable(amount, r.CallLimit)}, nil
@@ -153,7 +152,7 @@ func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 		quoted
 	}
 	err := s.db.GetContext(ctx, &h, `
-		SELECT h.account, h.amount, h.call_limit, c.retail_rate, c.later_rates, c.answered_at
+		SELECT h.account, h.amount, h.call_limit, c.retail_rate, c.later_rates, c.access_leg, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id WHERE h.call_id = $1`, call)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
@@ -163,7 +162,7 @@ func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 	}
 	quote := h.quote()
 	if h.AnsweredAt.Valid {
-		quote = tariff.Quote{Row: quote.At(h.AnsweredAt.Time)}
+		quote = quote.Answered(h.AnsweredAt.Time)
 	}
 	most, err := quote.Price(h.CallLimit)
 	if err != nil {

@@ -114,6 +114,9 @@ func lastSeen(h held) Settlement {
 		st.Answered = time.Duration(h.AnsweredMS.Int64) * time.Millisecond
 		st.Ended = st.AnsweredAt.Add(st.Answered)
 	}
+	if at := h.Access.AnsweredAt; !at.IsZero() {
+		st.AccessTime = h.AliveAt.Sub(at)
+	}
 	return st
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"telecommune/billing/ledger"
 	"telecommune/billing/tariff"
+	"telecommune/internal/e164"
 	"telecommune/internal/money"
 	"telecommune/internal/postgres"
 )
@@ -234,6 +235,8 @@ type held struct {
 	AliveAt    time.Time      `db:"alive_at"`
 	AnsweredMS sql.NullInt64  `db:"answered_ms"`
 	Number     string         `db:"number"`
+	Provider   string         `db:"provider"`
+	AccessTo   e164.Number    `db:"access_number"`
 	VAT        tariff.Percent `db:"vat_percent"`
 	Trunk      string         `db:"trunk"`
 	Carrier    string         `db:"carrier"`
@@ -245,10 +248,13 @@ type held struct {
 type quoted struct {
 	Rate       stamp        `db:"retail_rate"`
 	Later      laterStamp   `db:"later_rates"`
+	Access     accessStamp  `db:"access_leg"`
 	AnsweredAt sql.NullTime `db:"answered_at"`
 }
 
-func (q quoted) quote() tariff.Quote { return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later} }
+func (q quoted) quote() tariff.Quote {
+	return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later, Access: q.Access.PassedOn}
+}
 
 // lockHeld reads calls that run and locks their holds, so that they are settled once. Whoever locks several does so in the
 // order of the calls, and before any balance: two in different orders would wait for each other.
@@ -256,7 +262,8 @@ func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) ([]he
 	var h []held
 	err := tx.SelectContext(ctx, &h, `
 		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
-		    c.number, c.retail_rate, c.later_rates, c.vat_percent, c.trunk, c.carrier, c.carrier_rate, c.answered_at
+		    c.number, c.provider, c.access_number, c.retail_rate, c.later_rates, c.access_leg, c.vat_percent, c.trunk,
+		    c.carrier, c.carrier_rate, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
 		WHERE `+where+` ORDER BY h.call_id FOR UPDATE OF h`, args...)
 	return h, err
@@ -283,13 +290,13 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
 		if e.Ended.IsZero() {
 			e.Ended = time.Now() // a call without an end must not keep its hold
 		}
-		h, rate := e.held, e.held.quote().At(e.AnsweredAt)
-		seconds := AnsweredSeconds(e.Answered, rate.Affordable(h.Amount, h.CallLimit))
-		charge, err := s.charge(rate, e.Settlement, h.VAT, seconds)
+		h, quote := e.held, e.held.quote().Answered(e.AnsweredAt)
+		seconds := AnsweredSeconds(e.Answered, quote.Affordable(h.Amount, h.CallLimit))
+		charge, err := s.charge(quote, e, seconds)
 		if err != nil {
 			return err
 		}
-		rows[i] = e.closed(rate, seconds, charge)
+		rows[i] = e.closed(quote.Row, seconds, charge)
 		changes[i] = ledger.Change{Book: h.Book, Account: CreditAccount(h.Account), Held: -h.Amount}
 		if lines := CallLines(h.Book, h.Account, e.Trunk, e.Carrier, charge); len(lines) > 0 {
 			posting = append(posting, i)
@@ -341,6 +348,9 @@ type closedCall struct {
 	Price      int64       `json:"price"`
 	VAT        int64       `json:"vat"`
 	CostAmount int64       `json:"carrier_cost"`
+	AccessCost int64       `json:"access_cost"`
+	AccessPaid int64       `json:"access_price"`
+	AccessVAT  int64       `json:"access_vat"`
 	Outcome    Outcome     `json:"outcome"`
 	SIP        int         `json:"sip"`
 	Q850       int         `json:"q850"`
@@ -353,6 +363,7 @@ func (e end) closed(rate tariff.Row, seconds int, charge Charge) closedCall {
 		ID: e.Call, Trunk: e.Trunk, Carrier: e.Carrier, Cost: stamp(e.Cost).row(), Rate: stamp(rate).row(),
 		AnsweredAt: instant(e.AnsweredAt), EndedAt: e.Ended, Answered: seconds, Billed: charge.Billed,
 		Price: int64(charge.Price), VAT: int64(charge.VAT), CostAmount: int64(charge.Cost),
+		AccessCost: int64(charge.Access.Cost), AccessPaid: int64(charge.Access.Price), AccessVAT: int64(charge.Access.VAT),
 		Outcome: e.Outcome, SIP: e.SIP, Q850: e.Q850, Hash: fmt.Sprintf(`\x%x`, e.hash),
 	}
 }
@@ -367,26 +378,41 @@ func storeClosed(ctx context.Context, tx *sqlx.Tx, rows []closedCall) error {
 		UPDATE call SET trunk = r.trunk, carrier = r.carrier, carrier_rate = r.carrier_rate, retail_rate = r.retail_rate,
 		    answered_at = r.answered_at, ended_at = r.ended_at, answered_seconds = r.answered_seconds,
 		    billed_seconds = r.billed_seconds, price = r.price, vat = r.vat, carrier_cost = r.carrier_cost,
+		    access_cost = r.access_cost, access_price = r.access_price, access_vat = r.access_vat,
 		    outcome = r.outcome, sip = r.sip, q850 = r.q850, entry_id = r.entry_id, content_hash = r.content_hash
 		FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, trunk text, carrier text, carrier_rate jsonb, retail_rate jsonb,
 		    answered_at timestamptz, ended_at timestamptz, answered_seconds integer, billed_seconds integer, price bigint,
-		    vat bigint, carrier_cost bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
+		    vat bigint, carrier_cost bigint, access_cost bigint, access_price bigint, access_vat bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
 		WHERE call.id = r.id`, string(all))
 	return err
 }
 
 // charge prices a call that took place. One that nobody could cost is settled all the same, at no cost, and logged.
-func (s *Service) charge(rate tariff.Row, st Settlement, vat tariff.Percent, seconds int) (Charge, error) {
-	charge, err := PriceCall(rate, st.Cost, vat, seconds)
-	if err == nil {
-		return charge, nil
+func (s *Service) charge(quote tariff.Quote, e end, seconds int) (Charge, error) {
+	vat := e.held.VAT
+	charge, err := PriceCall(quote.Row, e.Cost, vat, seconds)
+	if err != nil {
+		free := tariff.Row{IntervalFirst: 1, IntervalNext: 1, RoundingUnit: money.Micro, RoundingMode: money.HalfUp}
+		var retailErr error
+		if charge, retailErr = PriceCall(quote.Row, free, vat, seconds); retailErr != nil {
+			return Charge{}, retailErr
+		}
+		if seconds > 0 {
+			s.log.Error("carrier cost of a call is unknown", "call", e.Call, "carrier", e.Carrier, "err", err)
+		}
 	}
-	free := tariff.Row{IntervalFirst: 1, IntervalNext: 1, RoundingUnit: money.Micro, RoundingMode: money.HalfUp}
-	charge, retailErr := PriceCall(rate, free, vat, seconds)
-	if retailErr == nil && seconds > 0 {
-		s.log.Error("carrier cost of a call is unknown", "call", st.Call, "carrier", st.Carrier, "err", err)
+	charge.Access = AccessCharge{Number: e.held.AccessTo, Provider: e.held.Provider}
+	charge.Access.Cost = s.accessCost(e.Call, AccessLeg(e.held.Access), e.AccessTime)
+	return charge, charge.access(quote, vat, seconds)
+}
+
+// accessCost is what a call bears of its access leg; what can't be reckoned is logged, and keeps no call from its end.
+func (s *Service) accessCost(call CallID, leg AccessLeg, until time.Duration) money.Amount {
+	cost, err := leg.cost(until)
+	if err != nil {
+		s.log.Error("access cost of a call is unknown", "call", call, "err", err)
 	}
-	return charge, retailErr
+	return cost
 }
 
 // closedAs tells of each call without hold whether it was closed by the same content.
@@ -434,29 +460,51 @@ func (s *Service) closeTx(ctx context.Context, tx *sqlx.Tx, c Closing, hash []by
 	if c.Account != "" {
 		account = &c.Account
 	}
-	done, err := tx.ExecContext(ctx, `
+	var book string
+	err := tx.GetContext(ctx, &book, `
 		INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, started_at, ended_at,
-		    outcome, sip, q850, content_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		ON CONFLICT (id) DO NOTHING`, c.Call, c.AccessCall, s.node, c.Provider, c.AccessNumber, c.Caller, account,
-		c.Number, c.Started, c.Ended, c.Outcome, c.SIP, c.Q850, hash)
-	if err != nil {
-		return err
+		    outcome, sip, q850, content_hash, access_leg)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		ON CONFLICT (id) DO NOTHING
+		RETURNING COALESCE((SELECT enterprise FROM account WHERE code = $7), 'CALL')`,
+		c.Call, c.AccessCall, s.node, c.Provider, c.AccessNumber, c.Caller, account, c.Number, c.Started, c.Ended, c.Outcome,
+		c.SIP, c.Q850, hash, accessStamp(c.Access))
+	if err == nil {
+		return s.postAccess(ctx, tx, c, book)
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
+	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	running, err := lockHeld(ctx, tx, `h.call_id = $1`, c.Call)
 	if err != nil {
 		return err
 	}
-	e := end{Settlement: Settlement{Call: c.Call, Ended: c.Ended, Outcome: c.Outcome, SIP: c.SIP, Q850: c.Q850}, hash: hash}
+	e := end{hash: hash, Settlement: Settlement{
+		Call: c.Call, AccessTime: c.AccessTime, Ended: c.Ended, Outcome: c.Outcome, SIP: c.SIP, Q850: c.Q850,
+	}}
 	if len(running) == 0 {
 		refused, err := closedAs(ctx, tx, e)
 		return errors.Join(append(refused, err)...)
 	}
 	e.held = running[0]
 	return s.finish(ctx, tx, e)
+}
+
+// postAccess posts what a call without hold bears of its access leg, with whoever called.
+func (s *Service) postAccess(ctx context.Context, tx *sqlx.Tx, c Closing, book string) error {
+	access := AccessCharge{Number: c.AccessNumber, Provider: c.Provider, Cost: s.accessCost(c.Call, c.Access, c.AccessTime)}
+	if access.Cost == 0 {
+		return nil
+	}
+	entry, err := ledger.Post(ctx, tx, ledger.Entry{
+		Key: "call:" + c.Call.String(), Kind: "call", Actor: s.node, At: c.Ended, Late: true,
+		Text: fmt.Sprintf("Access %s over %s", c.AccessNumber, c.Provider), Lines: CallLines(book, "", "", "", Charge{Access: access}),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE call SET access_cost = $2, entry_id = $3 WHERE id = $1`, c.Call, access.Cost, entry)
+	return err
 }
 
 // contentHash tells two requests under one call id apart. JSON writes each field of them the same way every time, also

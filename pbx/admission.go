@@ -3,7 +3,9 @@ package pbx
 import (
 	"net/netip"
 
+	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
+	"telecommune/internal/money"
 )
 
 // Admission is who may send calls, and to which access numbers: an immutable picture in memory, so that an unknown
@@ -39,6 +41,28 @@ type AccessNumber struct {
 	Country  string      `json:"country"` // ISO 3166, for national dialling
 	Language string      `json:"language"`
 	Service  Service     `json:"service"`
+	Cost
+}
+
+// Cost is what a provider charges for calls to an access number, from our answer to the hang-up: without VAT, in the
+// commune's currency. The zero value is a number that costs nothing by the minute.
+type Cost struct {
+	PerMinute     money.Amount `json:"cost_per_minute" db:"cost_per_minute"`
+	ConnectFee    money.Amount `json:"cost_connect_fee" db:"cost_connect_fee"`
+	IntervalFirst int          `json:"cost_interval_first" db:"cost_interval_first"` // seconds; 0 is 1
+	IntervalNext  int          `json:"cost_interval_next" db:"cost_interval_next"`   // seconds; 0 is 1
+}
+
+// row prices an access leg; the zero row where that costs nothing.
+func (n AccessNumber) row() tariff.Row {
+	if n.PerMinute == 0 && n.ConnectFee == 0 {
+		return tariff.Row{}
+	}
+	row := tariff.Trunk.Defaults()
+	row.Prefix, row.Destination = n.Number.Digits(), "Access number "+n.Number.String()
+	row.RatePerMinute, row.ConnectFee = n.PerMinute, n.ConnectFee
+	row.IntervalFirst, row.IntervalNext = max(n.IntervalFirst, 1), max(n.IntervalNext, 1)
+	return row
 }
 
 // ByAddress finds the provider known by a source address; the longest prefix wins.

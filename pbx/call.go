@@ -47,6 +47,7 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 	c.origin = billing.Origin{
 		Call: uuid.Must(uuid.NewV7()), AccessCall: a.id, Provider: a.in.Provider, AccessNumber: a.in.Called,
 		Caller: a.in.Caller, Started: started,
+		Access: billing.AccessLeg{Cost: a.number.row(), AnsweredAt: a.leg.AnsweredAt(), Before: a.borne},
 	}
 	return c
 }
@@ -61,6 +62,12 @@ func (c *call) price() ([]routing.Candidate, error) {
 	c.routes = c.x.Routes()
 	if c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime)); !known {
 		return nil, errNoRate
+	}
+	if c.caller.PassesAccess {
+		if err := c.origin.Access.PassOn(c.quote.Row, c.caller.VAT); err != nil {
+			return nil, err
+		}
+		c.quote.Access = c.origin.Access.PassedOn
 	}
 	seed := binary.BigEndian.Uint64(c.origin.Call[8:])
 	plan := c.routes.Plan(now, c.to, c.quote.Row, c.caller.VAT, seed)
@@ -167,13 +174,15 @@ func (c *call) close(ctx context.Context, reason error) {
 		c.far.Hangup(NormalClearing)
 	}
 	s := c.settlement(verdictOn(reason))
+	s.AccessTime = c.onLine()
+	c.borne = s.AccessTime
 	var err error
 	if c.hold.Seconds > 0 {
 		err = c.x.Credit.Settle(ctx, s)
 	} else {
 		err = c.x.Credit.Close(ctx, billing.Closing{
-			Origin: c.origin, Account: c.caller.Account, Number: c.to, Ended: s.Ended, Outcome: s.Outcome, SIP: s.SIP,
-			Q850: s.Q850,
+			Origin: c.origin, Account: c.caller.Account, Number: c.to, AccessTime: s.AccessTime, Ended: s.Ended,
+			Outcome: s.Outcome, SIP: s.SIP, Q850: s.Q850,
 		})
 	}
 	if err == nil && len(c.attempts) > 0 {

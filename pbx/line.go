@@ -67,6 +67,18 @@ func (a *accessCall) checkPIN(ctx context.Context, pin string) (billing.Caller, 
 	return a.x.Callers.ByPIN(ctx, pin, from)
 }
 
+// onLine is how long the caller has been on the line since our answer, up to the hang-up.
+func (a *accessCall) onLine() time.Duration {
+	answered := a.leg.AnsweredAt()
+	if answered.IsZero() {
+		return 0
+	}
+	if end, ended := endOf(a.leg); ended {
+		return max(end.At.Sub(answered), 0)
+	}
+	return time.Since(answered)
+}
+
 // over tells whether the caller, or the call's context, has gone.
 func (a *accessCall) over(ctx context.Context) bool {
 	select {

@@ -38,6 +38,7 @@ type accessCall struct {
 
 	caller   billing.Caller // once identified
 	calls    int            // made so far; each left its row
+	borne    time.Duration  // of the leg, by those calls
 	welcomed bool
 }
 
@@ -181,12 +182,19 @@ func (a *accessCall) echo(ctx context.Context) error {
 	return errServed
 }
 
-// leave says goodbye, hangs up, and records an access call in which no call was made.
+// leave says goodbye, hangs up, and records an access call in which no call was made, or the rest of one that costs us
+// something after its last call.
 func (a *accessCall) leave(ctx context.Context, err error) {
 	outcome, reason := verdictOn(err), a.why(err)
-	if a.calls == 0 {
-		defer func() { a.newCall("", a.started).close(ctx, err) }()
-	}
+	defer func() {
+		rest := a.newCall("", a.started)
+		switch {
+		case a.calls == 0:
+			rest.close(ctx, err)
+		case rest.origin.Access.Bears(a.onLine()):
+			rest.close(ctx, errServed)
+		}
+	}()
 	if !a.leg.AnsweredAt().IsZero() && !a.over(ctx) {
 		_ = a.say(ctx, a.voice.Say(slices.Concat(outcome.say, say(prompt.Goodbye))...)) // whoever does not wait for it has left too
 	}

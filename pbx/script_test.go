@@ -447,3 +447,37 @@ func TestClipsThatCannotBePlayed(t *testing.T) {
 }
 
 func say(phrases ...prompt.Phrase) []prompt.Phrase { return phrases }
+
+// An access number that costs by the minute: each call bears its part of the leg, the rest has a row of its own, and the
+// caller hears, and is held for, what the tariff passes on.
+func TestAccessCost(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		number := x.admission.Numbers[gateway]
+		number.PerMinute = 6_000
+		x.admission.Numbers[gateway] = number
+		passes := x.bank.phones[anna]
+		passes.PassesAccess = true
+		x.bank.phones[anna] = passes
+		x.parties["cheap"] = party{after: 4 * time.Second, talks: 12500 * time.Millisecond}
+		p := x.call(gateway, anna)
+		p.hears(prompt.Welcome, prompt.AskNumber)
+		p.types(kyiv + "#")
+		p.hears("this-call-costs", "2", "point", "5", "cents", "a-minute") // 1.9 and 0.6
+		p.hears(prompt.AskNextNumber)
+		time.Sleep(2 * time.Second)
+		p.hangsUp()
+		p.waits()
+
+		x.expect("authorise +380441234567 for anna", "settle answered 12.5s on cheap, 200/16", "close served , 480/16")
+		asked, settled, rest := x.bank.asked[0], x.bank.settled[0], x.bank.closings[0]
+		if leg := asked.Access; leg.Cost.RatePerMinute != 6_000 || leg.PassedOn.RatePerMinute != 6_000 || leg.Before != 0 {
+			t.Errorf("leg %+v", leg)
+		}
+		if settled.AccessTime < settled.Answered+4*time.Second {
+			t.Errorf("the leg lasted %v by the end of a call of %v", settled.AccessTime, settled.Answered)
+		}
+		if rest.Access.Before != settled.AccessTime || rest.AccessTime < settled.AccessTime+2*time.Second || rest.Account != "anna" {
+			t.Errorf("the rest of the leg: %+v", rest)
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/nyaruka/phonenumbers/v2"
 
 	"telecommune/internal/e164"
+	"telecommune/internal/money"
 	"telecommune/internal/postgres"
 	"telecommune/pbx/prompt"
 )
@@ -151,12 +152,15 @@ func (s *Store) AddAccessNumber(ctx context.Context, n AccessNumber) (AccessNumb
 	if n.Service == "" {
 		n.Service = Gateway
 	}
+	n.IntervalFirst, n.IntervalNext = max(n.IntervalFirst, 1), max(n.IntervalNext, 1)
 	if err := n.check(); err != nil {
 		return AccessNumber{}, fmt.Errorf("add access number %s: %w", n.Number, err)
 	}
 	_, err := postgres.Exec(ctx, s.db, `
-		INSERT INTO access_number (number, provider, country, language, service)
-		VALUES ($1, $2, $3, $4, $5)`, n.Number, n.Provider, n.Country, n.Language, n.Service)
+		INSERT INTO access_number (number, provider, country, language, service, cost_per_minute, cost_connect_fee,
+		    cost_interval_first, cost_interval_next)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, n.Number, n.Provider, n.Country, n.Language, n.Service,
+		n.PerMinute, n.ConnectFee, n.IntervalFirst, n.IntervalNext)
 	switch postgres.Constraint(err) {
 	case "access_number_pkey":
 		return AccessNumber{}, fmt.Errorf("access number %s %w", n.Number, ErrExists)
@@ -165,6 +169,39 @@ func (s *Store) AddAccessNumber(ctx context.Context, n AccessNumber) (AccessNumb
 	}
 	if err != nil {
 		return AccessNumber{}, fmt.Errorf("add access number %s: %w", n.Number, err)
+	}
+	return n, nil
+}
+
+// SetAccessNumber changes an access number by a function, under its row's lock as SetProvider does. Number, provider and
+// service stay what they are: ErrNotFound, ErrInvalid.
+func (s *Store) SetAccessNumber(ctx context.Context, number e164.Number, change func(*AccessNumber)) (AccessNumber, error) {
+	var n AccessNumber
+	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, `SELECT FROM access_number WHERE number = $1 FOR UPDATE`, number); err != nil {
+			return err
+		}
+		found, err := accessNumbers(ctx, tx, number)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return ErrNotFound
+		}
+		n = found[0]
+		change(&n)
+		n.Number, n.Provider, n.Service = number, found[0].Provider, found[0].Service
+		if err := n.check(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			UPDATE access_number SET country = $2, language = $3, cost_per_minute = $4, cost_connect_fee = $5,
+			    cost_interval_first = $6, cost_interval_next = $7
+			WHERE number = $1`, number, n.Country, n.Language, n.PerMinute, n.ConnectFee, n.IntervalFirst, n.IntervalNext)
+		return err
+	})
+	if err != nil {
+		return AccessNumber{}, fmt.Errorf("set access number %s: %w", number, err)
 	}
 	return n, nil
 }
@@ -232,7 +269,8 @@ func providers(ctx context.Context, q sqlx.QueryerContext, code string) ([]Provi
 func accessNumbers(ctx context.Context, q sqlx.QueryerContext, n e164.Number) ([]AccessNumber, error) {
 	found := []AccessNumber{}
 	err := sqlx.SelectContext(ctx, q, &found, `
-		SELECT number, provider, country, language, service
+		SELECT number, provider, country, language, service, cost_per_minute, cost_connect_fee, cost_interval_first,
+		    cost_interval_next
 		FROM access_number WHERE $1 = '' OR number = $1 ORDER BY number`, n)
 	return found, err
 }
@@ -330,6 +368,26 @@ func (n AccessNumber) check() error {
 		return fmt.Errorf("language %q is %w: want one of %s", n.Language, ErrInvalid, strings.Join(prompt.Languages(), ", "))
 	case !slices.Contains([]Service{Gateway, Contact, Echo}, n.Service):
 		return fmt.Errorf("service %q is %w: want one of gateway, contact, echo", n.Service, ErrInvalid)
+	}
+	return n.Cost.check()
+}
+
+// The most that an access number may cost: more is a slip of the keyboard.
+const (
+	maxCost     = 1000 * money.Unit
+	maxInterval = 3600 // seconds
+)
+
+func (c Cost) check() error {
+	for _, price := range []money.Amount{c.PerMinute, c.ConnectFee} {
+		if price < 0 || price > maxCost {
+			return fmt.Errorf("cost %s is %w: want 0 to %s", price, ErrInvalid, maxCost)
+		}
+	}
+	for _, seconds := range []int{c.IntervalFirst, c.IntervalNext} {
+		if seconds < 1 || seconds > maxInterval {
+			return fmt.Errorf("interval %d is %w: want 1 to %d seconds", seconds, ErrInvalid, maxInterval)
+		}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ var csvColumns = []string{
 }
 
 // WriteCSV writes the statement as one table for a spreadsheet, row by row in what `row` says: opening, booking, call,
-// attempt, closing. In `amount` is what each moved the balance by: the opening balance and all bookings and calls add up
+// access, attempt, closing. In `amount` is what each moved the balance by: the opening balance and all bookings and calls add up
 // to the closing one.
 func (s Statement) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
@@ -84,6 +84,9 @@ func (c Call) fields() map[string]string {
 		"exchange_rate": r.ExchangeRate.String(), "rounding_unit": r.RoundingUnit.String(),
 		"rounding_mode": string(r.RoundingMode), "price": c.Price.String(), "carrier_cost": c.CarrierCost.String(),
 		"vat": c.VAT.String(), "enterprise_share": c.Enterprise.String(), "amount": (-c.Price).String(), "id": c.ID.String(),
+	}
+	if c.Access {
+		fields["row"] = "access"
 	}
 	if !c.RateFrom.IsZero() {
 		fields["rate_from"] = c.RateFrom.Format(time.RFC3339)

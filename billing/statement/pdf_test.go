@@ -229,11 +229,11 @@ func TestSteps(t *testing.T) {
 	row.Currency, row.ExchangeRate = "USD", 1_085_600
 	want := "Prefix 38044; deck retail@3, in force from 1 June 2027; 0.019 USD a minute; billed 60 s at first, then in steps of 6 s; " +
 		"free up to 3 s; at least 0.02 USD; 1 EUR is 1.0856 USD; rounded to the nearest 0.01"
-	if got := steps(row, from, "EUR"); got != want {
+	if got := steps(Call{Rate: row, RateFrom: from}, "EUR"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	row.IntervalFirst, row.IntervalNext, row.GraceSeconds, row.ExchangeRate = 1, 1, 0, 0
-	if got := steps(row, from.Add(time.Minute), "EUR"); !strings.Contains(got, "from 1 June 2027, 00:01:00;") || !strings.Contains(got, "billed by the second") {
+	if got := steps(Call{Rate: row, RateFrom: from.Add(time.Minute)}, "EUR"); !strings.Contains(got, "from 1 June 2027, 00:01:00;") || !strings.Contains(got, "billed by the second") {
 		t.Error(got)
 	}
 }

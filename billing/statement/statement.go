@@ -53,9 +53,12 @@ type Booking struct {
 	Amount money.Amount `json:"amount" db:"amount"` // what it added to the balance
 }
 
-// Call is an answered call, the steps of its price and where that went.
+// Call is an answered call, the steps of its price and where that went. What the access number added, where the caller
+// pays for that, is a line of its own beside the call's: Access, with the access number as destination and its provider
+// as trunk.
 type Call struct {
 	ID              billing.CallID  `json:"id"`
+	Access          bool            `json:"access,omitempty"`
 	StartedAt       time.Time       `json:"started_at"`
 	Number          string          `json:"number"`
 	Destination     string          `json:"destination"`
@@ -71,8 +74,8 @@ type Call struct {
 
 // Money is a price and where it went: CarrierCost + VAT + Enterprise = Price.
 type Money struct {
-	Price       money.Amount `json:"price"` // VAT included
-	CarrierCost money.Amount `json:"carrier_cost"`
+	Price       money.Amount `json:"price"`        // VAT included
+	CarrierCost money.Amount `json:"carrier_cost"` // and what the access number cost, where the caller does not pay for that
 	VAT         money.Amount `json:"vat"`
 	Enterprise  money.Amount `json:"enterprise_share"` // what is left; negative when the call cost more than it brought
 }
@@ -138,6 +141,11 @@ func (s *Statement) total() error {
 		}
 		if err := errors.Join(s.Destinations[i].add(c), s.Totals.add(c)); err != nil {
 			return err
+		}
+		if c.Access { // its call is counted already
+			s.Totals.Calls--
+			s.Totals.AnsweredSeconds -= c.AnsweredSeconds
+			s.Totals.BilledSeconds -= c.BilledSeconds
 		}
 	}
 	slices.SortFunc(s.Destinations, func(a, b Destination) int {

@@ -10,14 +10,19 @@ import (
 	"telecommune/internal/money"
 )
 
-// steps says how calls are priced by a row: with the delivered seconds of a call, anybody can compute its price.
-func steps(row tariff.Row, from time.Time, home money.Currency) string {
+// steps says how a call, and every other by its row, is priced: with the delivered seconds, anybody can compute the price.
+func steps(c Call, home money.Currency) string {
+	row, from := c.Rate, c.RateFrom
 	if row.Deck == "" && row.RatePerMinute == 0 && row.Prefix == "" {
 		return "No rate is known for these calls."
 	}
 	var parts []string
 	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
-	say("Prefix %s", row.Prefix)
+	if c.Access {
+		say("What its provider asks for calls to it, and VAT on that")
+	} else {
+		say("Prefix %s", row.Prefix)
+	}
 	if row.Deck != "" {
 		deck := "deck " + row.Deck
 		if !from.IsZero() {

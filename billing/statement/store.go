@@ -157,6 +157,11 @@ type callRow struct {
 	Price           money.Amount    `db:"price"`
 	VAT             money.Amount    `db:"vat"`
 	CarrierCost     money.Amount    `db:"carrier_cost"`
+	AccessLeg       []byte          `db:"access_leg"`
+	AccessPrice     money.Amount    `db:"access_price"`
+	AccessVAT       money.Amount    `db:"access_vat"`
+	AccessCost      money.Amount    `db:"access_cost"`
+	Provider        string          `db:"provider"`
 	Outcome         billing.Outcome `db:"outcome"`
 	Entry           *uuid.UUID      `db:"entry_id"`
 }
@@ -169,9 +174,10 @@ func (s *Statement) loadCalls(ctx context.Context, tx *sqlx.Tx, d span) error {
 	firstDay, endDay := d.days()
 	rows, err := tx.QueryxContext(ctx, `
 		SELECT c.id, c.started_at, c.answered_at, c.number, c.trunk, c.retail_rate, c.answered_seconds, c.billed_seconds,
-		    c.price, c.vat, c.carrier_cost, c.outcome, c.entry_id
+		    c.price, c.vat, c.carrier_cost, c.access_leg, c.access_price, c.access_vat, c.access_cost, c.provider, c.outcome,
+		    c.entry_id
 		FROM call c LEFT JOIN entry e ON e.id = c.entry_id
-		WHERE c.account = $1 AND CASE WHEN e.id IS NULL
+		WHERE c.account = $1 AND c.outcome <> 'served' AND CASE WHEN e.id IS NULL
 		    THEN c.ended_at >= $2 AND c.ended_at < $3
 		    ELSE e.business_date >= $4::date AND e.business_date < $5::date END
 		ORDER BY c.started_at, c.id`, s.Account, d.from, d.to, firstDay, endDay)
@@ -188,27 +194,52 @@ func (s *Statement) loadCalls(ctx context.Context, tx *sqlx.Tx, d span) error {
 		if err != nil {
 			return fmt.Errorf("call %s: retail rate: %w", row.ID, err)
 		}
-		s.add(row, rate, d.zone)
+		access, err := row.passedOn()
+		if err != nil {
+			return fmt.Errorf("call %s: access leg: %w", row.ID, err)
+		}
+		s.add(row, rate, access, d.zone)
 	}
 	return rows.Err()
 }
 
+// passedOn is the row by which the caller paid for the access number; the zero row when the enterprise bore it.
+func (r callRow) passedOn() (tariff.Row, error) {
+	if r.AccessLeg == nil {
+		return tariff.Row{}, nil
+	}
+	var leg billing.AccessLeg
+	err := json.Unmarshal(r.AccessLeg, &leg)
+	return leg.PassedOn, err
+}
+
 // add puts a call on its list: with the answered ones, or with those that nobody answered.
-func (s *Statement) add(row callRow, rate rate, zone *time.Location) {
+func (s *Statement) add(row callRow, rate rate, access tariff.Row, zone *time.Location) {
 	started := row.StartedAt.In(zone)
-	if row.AnsweredAt == nil && row.Entry == nil {
+	if row.AnsweredAt == nil && row.Price == 0 {
 		s.Attempts = append(s.Attempts, Attempt{row.ID, started, row.Number, rate.Destination, row.Trunk, row.Outcome})
 		return
 	}
-	s.Calls = append(s.Calls, Call{
+	call := Call{
 		ID: row.ID, StartedAt: started, Number: row.Number, Destination: rate.Destination, Trunk: row.Trunk,
 		Outcome: row.Outcome, Rate: rate.Row, RateFrom: rate.from,
-		AnsweredSeconds: row.AnsweredSeconds, BilledSeconds: row.BilledSeconds,
-		// Cost and VAT are not negative, so that this can't overflow.
-		Money: Money{row.Price, row.CarrierCost, row.VAT, row.Price - row.VAT - row.CarrierCost},
-		Entry: row.Entry,
-	})
+		AnsweredSeconds: row.AnsweredSeconds, BilledSeconds: row.BilledSeconds, Entry: row.Entry,
+	}
+	if access == (tariff.Row{}) {
+		call.Money = parts(row.Price, row.VAT, row.CarrierCost+row.AccessCost)
+		s.Calls = append(s.Calls, call)
+		return
+	}
+	call.Money = parts(row.Price-row.AccessPrice, row.VAT-row.AccessVAT, row.CarrierCost)
+	s.Calls = append(s.Calls, call)
+	call.Access, call.Destination, call.Trunk, call.Rate = true, access.Destination, row.Provider, access
+	call.BilledSeconds, call.RateFrom = access.Billed(row.AnsweredSeconds), time.Time{}
+	call.Money = parts(row.AccessPrice, row.AccessVAT, row.AccessCost)
+	s.Calls = append(s.Calls, call)
 }
+
+// parts says where a price went. Cost and VAT are not negative, so that this can't overflow.
+func parts(price, vat, cost money.Amount) Money { return Money{price, cost, vat, price - vat - cost} }
 
 // rate is a row of a deck and when it came into force.
 type rate struct {

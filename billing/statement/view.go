@@ -160,7 +160,7 @@ func (v *view) group(s Statement) {
 		if !ok {
 			i = len(g.Rates)
 			known[p] = i
-			g.Rates = append(g.Rates, rateView{Steps: steps(c.Rate, c.RateFrom, s.Currency)})
+			g.Rates = append(g.Rates, rateView{Steps: steps(c, s.Currency)})
 		}
 		g.Rates[i].Calls = append(g.Rates[i].Calls, callView{
 			At: moment(c.StartedAt), Number: number(c.Number), Trunk: printable(c.Trunk), Note: outcomes[c.Outcome],

@@ -67,14 +67,19 @@ func (r Row) FirstPaidSecond() int { return r.GraceSeconds + 1 }
 // Affordable gives the most answered seconds, up to limit, whose price is at most amount. It may lie within the grace
 // time: whoever needs paid time compares with FirstPaidSecond.
 func (r Row) Affordable(amount money.Amount, limit int) int {
-	if amount < 0 || !r.valid() {
+	return affordable(amount, limit, r.Price)
+}
+
+// affordable finds the last affordable second by halving: a price never falls as seconds grow. What can't be priced
+// can't be afforded.
+func affordable(amount money.Amount, limit int, price func(answered int) (money.Amount, error)) int {
+	if amount < 0 {
 		return 0
 	}
-	// The price never falls as seconds grow, so the last affordable second can be found by halving.
 	low, high := 0, max(limit, 0)
 	for low < high {
 		mid := high - (high-low)/2
-		if price, err := r.Price(mid); err == nil && price <= amount {
+		if price, err := price(mid); err == nil && price <= amount {
 			low = mid
 		} else {
 			high = mid - 1
@@ -98,6 +103,19 @@ func VAT(price money.Amount, vat Percent) (money.Amount, error) {
 	}
 	tax, err := money.MulDiv(int64(price), int64(vat), int64(hundredPercent+vat), money.HalfUp)
 	return money.Amount(tax), err
+}
+
+// WithVAT gives the row with the tax on its prices, half up to the millionth: what callers pay of a cost that is passed
+// on to them.
+func (r Row) WithVAT(vat Percent) (Row, error) {
+	for _, price := range []*money.Amount{&r.RatePerMinute, &r.ConnectFee, &r.MinimumCharge} {
+		gross, err := money.MulDiv(int64(*price), int64(hundredPercent+vat), int64(hundredPercent), money.HalfUp)
+		if err != nil {
+			return Row{}, err
+		}
+		*price = money.Amount(gross)
+	}
+	return r, nil
 }
 
 // ParsePercent reads a decimal string from 0 to 100 with at most six decimals, such as 19 or 7.7.

@@ -10,7 +10,8 @@ import (
 // force before the call is answered. The moment of the answer decides.
 type Quote struct {
 	Row
-	Later []Later // by time
+	Later  []Later // by time
+	Access Row     // what the access number adds where the tariff passes its cost on; else the zero row
 }
 
 // Later is a row that comes into force after a quote was made.
@@ -31,7 +32,11 @@ func (q Quote) At(answered time.Time) Row {
 	return row
 }
 
-// Price is Row.Price by the dearest row: the call costs no more, whenever it is answered.
+// Answered is the quote of a call whose answer is known: one row is left.
+func (q Quote) Answered(at time.Time) Quote { return Quote{Row: q.At(at), Access: q.Access} }
+
+// Price is Row.Price by the dearest row, with what the access number adds: the call costs no more, whenever it is
+// answered.
 func (q Quote) Price(answered int) (money.Amount, error) {
 	most, err := q.Row.Price(answered)
 	for _, l := range q.Later {
@@ -45,7 +50,20 @@ func (q Quote) Price(answered int) (money.Amount, error) {
 	if err != nil {
 		return 0, err
 	}
-	return most, nil
+	access, err := q.AccessPrice(answered)
+	if err != nil {
+		return 0, err
+	}
+	return most.Add(access)
+}
+
+// AccessPrice is the part of the price that the access number adds, rounded by itself: it has a line of its own on the
+// bill.
+func (q Quote) AccessPrice(answered int) (money.Amount, error) {
+	if q.Access == (Row{}) {
+		return 0, nil
+	}
+	return q.Access.Price(answered)
 }
 
 // FirstPaidSecond is the shortest answered time that costs by every row.
@@ -59,19 +77,15 @@ func (q Quote) FirstPaidSecond() int {
 
 // Affordable gives the most answered seconds, up to limit, whose price is at most amount by every row.
 func (q Quote) Affordable(amount money.Amount, limit int) int {
-	least := q.Row.Affordable(amount, limit)
-	for _, l := range q.Later {
-		least = min(least, l.Row.Affordable(amount, limit))
-	}
-	return least
+	return affordable(amount, limit, q.Price)
 }
 
-// Told gives the rate a minute and the connection fee to announce: of each the highest, so that nobody pays more than
-// was said.
+// Told gives the rate a minute and the connection fee to announce: of each the highest, with what the access number
+// adds, so that nobody pays more than was said.
 func (q Quote) Told() (perMinute, fee money.Amount) {
 	perMinute, fee = q.RatePerMinute, q.ConnectFee
 	for _, l := range q.Later {
 		perMinute, fee = max(perMinute, l.Row.RatePerMinute), max(fee, l.Row.ConnectFee)
 	}
-	return perMinute, fee
+	return perMinute + q.Access.RatePerMinute, fee + q.Access.ConnectFee
 }

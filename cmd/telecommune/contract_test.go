@@ -14,6 +14,9 @@ import (
 	"telecommune/routing"
 )
 
+// accessCost are the fields of an access number that say what its provider charges.
+const accessCost = "cost_per_minute cost_connect_fee cost_interval_first cost_interval_next"
+
 // TestContract holds the names of all JSON fields: others read them. It builds a small service by commands, makes one
 // call in it, and looks at every object there is.
 func TestContract(t *testing.T) {
@@ -30,8 +33,8 @@ func TestContract(t *testing.T) {
 		{"provider add c-phone --user c-phone", "code user trust_caller_id password"},
 		{"provider set c-pstn --trust-caller-id=false", "code address trust_caller_id"},
 		{"provider show c-phone", "code user trust_caller_id"},
-		{"access-number add +998711000001 --provider c-pstn --country UZ", "number provider country language service"},
-		{"access-number show 00998711000001", "number provider country language service"},
+		{"access-number add +998711000001 --provider c-pstn --country UZ", "number provider country language service " + accessCost},
+		{"access-number show 00998711000001", "number provider country language service " + accessCost},
 		{"trunk add c-alpha --address 192.0.2.20:5060 --channels 30", trunk},
 		{"trunk show c-alpha", trunk},
 		{"trunk set c-alpha --cps 5", trunk},
@@ -65,6 +68,7 @@ func TestContract(t *testing.T) {
 		{"deck cost-plus --retail c-plus --trunks c-alpha --percent 25 --dry-run", version + " dry_run rates"},
 		{"commune show", "currency zone"},
 		{"enterprise show CALL", "code name vat_percent currency"},
+		{"tariff set c-retail --access-cost caller", "name passes_access"},
 		{"statement c-anna", "account name enterprise period zone currency as_of numbers_shortened opening_balance bookings " +
 			"destinations calls attempts totals closing_balance"},
 		{"period close " + time.Now().UTC().Format("2006-01") + " --dry-run", "period state entries closed_at closed_by seal posted"},
@@ -77,7 +81,7 @@ func TestContract(t *testing.T) {
 
 	id := oneCall(t)
 	call := "id account access_number caller number destination trunk started_at answered_at ended_at answered_seconds " +
-		"billed_seconds price vat carrier_cost currency outcome sip q850 attempts entry"
+		"billed_seconds price vat carrier_cost access_price access_cost currency outcome sip q850 attempts entry"
 	shown := object(t, "call", "show", id.String())
 	checkFields(t, "call show", shown, call)
 	attempts := shown["attempts"].([]any)
@@ -88,7 +92,7 @@ func TestContract(t *testing.T) {
 
 	lists := []struct{ command, fields string }{
 		{"provider list", "code address|user trust_caller_id"},
-		{"access-number list", "number provider country language service"},
+		{"access-number list", "number provider country language service " + accessCost},
 		{"trunk list", trunk},
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},

@@ -33,6 +33,29 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
+// interval is a flag that takes the first and the next steps in seconds, FIRST/NEXT.
+type interval struct{ first, next *int }
+
+func (i *interval) Type() string { return "string" }
+
+func (i *interval) String() string {
+	if i.first == nil || *i.first == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", *i.first, *i.next)
+}
+
+func (i *interval) Set(s string) error {
+	first, next, both := strings.Cut(s, "/")
+	a, errFirst := parsePositive(first)
+	b, errNext := parsePositive(next)
+	if !both || errFirst != nil || errNext != nil {
+		return errors.New("want two numbers of seconds such as 60/1")
+	}
+	*i.first, *i.next = a, b
+	return nil
+}
+
 // parsed is a flag whose value is read by a parser of the domain, so that a bad one is wrong usage.
 type parsed[T comparable] struct {
 	to    *T
