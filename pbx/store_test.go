@@ -29,6 +29,7 @@ func TestAdmissionIsWhatWasStored(t *testing.T) {
 	}
 	want := pbx.AccessNumber{
 		Number: "+49305550100", Provider: "pstn", Country: "DE", Language: "en", Service: pbx.Gateway,
+		Cost: pbx.Cost{IntervalFirst: 1, IntervalNext: 1},
 	}
 	if number != want {
 		t.Errorf("added %+v, want %+v", number, want)
@@ -217,5 +218,42 @@ func TestParseAddress(t *testing.T) {
 		if got, err := pbx.ParseAddress(in); !errors.Is(err, pbx.ErrInvalid) {
 			t.Errorf("%q: %v, %v; want %v", in, got, err, pbx.ErrInvalid)
 		}
+	}
+}
+
+func TestAccessNumberIsSet(t *testing.T) {
+	s := pbx.NewStore(pgtest.New(t))
+	ctx := t.Context()
+	if err := s.AddProvider(ctx, pbx.Provider{Code: "a", Address: netip.MustParsePrefix("192.0.2.0/28")}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.AddAccessNumber(ctx, pbx.AccessNumber{Number: "+49305550100", Provider: "a", Country: "DE", Service: pbx.Contact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := pbx.Cost{PerMinute: 8_000, ConnectFee: 10_000, IntervalFirst: 60, IntervalNext: 1}
+	after, err := s.SetAccessNumber(ctx, before.Number, func(n *pbx.AccessNumber) { // number, provider and service stay
+		*n = pbx.AccessNumber{Number: "+4930", Provider: "x", Country: "AT", Language: "en", Service: pbx.Echo, Cost: cost}
+	})
+	want := before
+	want.Country, want.Cost = "AT", cost
+	if err != nil || after != want {
+		t.Errorf("%+v, %v; want %+v", after, err, want)
+	}
+	for proves, cost := range map[string]pbx.Cost{
+		"negative":     {PerMinute: -1, IntervalFirst: 1, IntervalNext: 1},
+		"too dear":     {ConnectFee: 1001_000_000, IntervalFirst: 1, IntervalNext: 1},
+		"no interval":  {PerMinute: 1, IntervalNext: 1},
+		"too long one": {PerMinute: 1, IntervalFirst: 1, IntervalNext: 3601},
+	} {
+		if _, err := s.SetAccessNumber(ctx, before.Number, func(n *pbx.AccessNumber) { n.Cost = cost }); !errors.Is(err, pbx.ErrInvalid) {
+			t.Errorf("%s: %v", proves, err)
+		}
+	}
+	if kept, err := s.AccessNumber(ctx, before.Number); err != nil || kept != want {
+		t.Errorf("a refused change left %+v, %v", kept, err)
+	}
+	if _, err := s.SetAccessNumber(ctx, "+4930999", func(*pbx.AccessNumber) {}); !errors.Is(err, pbx.ErrNotFound) {
+		t.Errorf("another number: %v", err)
 	}
 }

@@ -23,8 +23,8 @@ ALTER TABLE call
     ADD COLUMN access_price bigint NOT NULL DEFAULT 0,
     ADD COLUMN access_vat   bigint NOT NULL DEFAULT 0,
     ADD COLUMN access_cost  bigint NOT NULL DEFAULT 0 CONSTRAINT call_access_cost CHECK (access_cost >= 0),
-    ADD CONSTRAINT call_access_in_price
-        CHECK (access_vat BETWEEN 0 AND vat AND access_price - access_vat BETWEEN 0 AND price - vat);
+    ADD CONSTRAINT call_access_vat_in_vat CHECK (access_vat BETWEEN 0 AND vat),
+    ADD CONSTRAINT call_access_in_price CHECK (access_price - access_vat BETWEEN 0 AND price - vat);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tariff TO telecommune_app;
 
