@@ -67,6 +67,8 @@ type Hold struct {
 	Account string
 	Amount  money.Amount
 	Seconds int // the paid time: announced, enforced, and never charged beyond
+	// SpendLimited tells that the account's limit an hour or a day kept it from being more, and not the credit.
+	SpendLimited bool
 }
 
 // Sign is a sign of life of a running call that holds money, stored in batches.
@@ -86,9 +88,13 @@ const (
 	Answered     Outcome = "answered"
 	Busy         Outcome = "busy"
 	NotAnswered  Outcome = "no_answer"
-	GaveUp       Outcome = "gave_up"     // the caller hung up before the answer
-	Failed       Outcome = "failed"      // no trunk could carry it
-	Refused      Outcome = "refused"     // not allowed: blocked account, no credit, number that can't be called
+	GaveUp       Outcome = "gave_up"        // the caller hung up before the answer
+	Failed       Outcome = "failed"         // no trunk could carry it
+	Refused      Outcome = "refused"        // not allowed: blocked account, no credit, number that can't be called
+	TooManyCalls Outcome = "too_many_calls" // refused for a limit of the account (Limits), like the three below
+	TooDear      Outcome = "too_dear"
+	SpendLimit   Outcome = "spend_limit"
+	Barred       Outcome = "country_barred"
 	Unidentified Outcome = "no_account"  // neither caller ID nor PIN named an account
 	NoNumber     Outcome = "no_number"   // nothing, or nothing sensible, was dialled
 	Unavailable  Outcome = "unavailable" // our own fault: database away, overload

@@ -12,6 +12,14 @@ var (
 	// ErrInsufficientCredit is returned by Authorise when the free credit does not buy one second, by IssueVoucher when
 	// the amount is not there, by SetAccount when the new limit is below what is owed.
 	ErrInsufficientCredit = errors.New("insufficient_credit")
+	// ErrTooManyCalls is returned by Authorise when as many calls run as Limits.MaxCalls allows at once.
+	ErrTooManyCalls = errors.New("as many calls are running as the account may make at once")
+	// ErrTooDear is returned by Authorise when a minute may cost more than Limits.MaxRate.
+	ErrTooDear = errors.New("a minute costs more than the account may pay")
+	// ErrSpendLimit is returned by Authorise when Limits.MaxPerHour or MaxPerDay don't leave the price of one second.
+	ErrSpendLimit = errors.New("the account has spent what it may for now")
+	// ErrCountryBarred is returned by Authorise for a number outside Limits.Countries.
+	ErrCountryBarred = errors.New("the account may not call this country")
 	// ErrBlocked is returned by Authorise and IssueVoucher for a blocked account.
 	ErrBlocked = errors.New("the account is blocked")
 	// ErrNotFound is returned by whatever is given the code or id of something that does not exist.
@@ -31,6 +39,10 @@ var (
 	ErrCode = errors.New("not a code: want 1 to 32 letters, digits, - or _")
 	// ErrCallLimit is returned by AddAccount, SetAccount and Authorise for a call limit below one second.
 	ErrCallLimit = errors.New("the call limit is at least one second")
+	// ErrLimit is returned by AddAccount and SetAccount for a limit below zero.
+	ErrLimit = errors.New("a limit is above 0; to have none, take it away")
+	// ErrCountry is returned by ParseCountries for what is no country, by AddAccount and SetAccount for what it did not make.
+	ErrCountry = errors.New("not a country: want the two letters of ISO 3166, such as DE")
 	// ErrZone is returned by SetZone for a zone that is not in the IANA database.
 	ErrZone = errors.New("not a time zone: want a name such as Europe/Berlin")
 	// ErrCurrency is returned by ParseCurrency and SetCurrency for what is no ISO 4217 code.

@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -16,7 +17,16 @@ import (
 	"telecommune/internal/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(racerDSN); dsn != "" {
+		if err := runAsRacer(dsn); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // minute is 0.06 a minute by seconds: 1 cent buys ten seconds, 6 cents exactly one minute.
 var minute = tariff.Row{
@@ -63,7 +73,13 @@ func (h house) claim(t *testing.T) {
 // account opens an account with some credit.
 func (h house) account(t *testing.T, code string, credit money.Amount) {
 	t.Helper()
-	if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: code}); err != nil {
+	h.limited(t, code, credit, billing.Limits{})
+}
+
+// limited opens an account with some credit and limits.
+func (h house) limited(t *testing.T, code string, credit money.Amount, limits billing.Limits) {
+	t.Helper()
+	if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: code, Limits: limits}); err != nil {
 		t.Fatal(err)
 	}
 	if credit > 0 {

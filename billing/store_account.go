@@ -29,6 +29,7 @@ type Account struct {
 	Enterprise string         `json:"enterprise" db:"enterprise"`
 	Tariff     string         `json:"tariff" db:"tariff"`         // name of the retail deck
 	CallLimit  int            `json:"call_limit" db:"call_limit"` // most seconds of one call
+	Limits
 }
 
 // NewAccount is what AddAccount is asked for; only Code is needed.
@@ -39,6 +40,7 @@ type NewAccount struct {
 	Tariff     string       // default retail
 	CallLimit  int          // seconds, default two hours
 	Limit      money.Amount // default 0
+	Limits
 }
 
 // AccountChange is what SetAccount changes: whatever is not nil.
@@ -47,6 +49,7 @@ type AccountChange struct {
 	Tariff    *string
 	CallLimit *int
 	Limit     *money.Amount
+	LimitsChange
 }
 
 // TopUp is money paid in.
@@ -62,11 +65,14 @@ const defaultCallLimit = 7200
 
 const selectAccount = `
 SELECT a.code, a.name, b.balance, b.held, b.balance - b.held + b.credit_limit AS free, b.credit_limit, k.currency,
-    a.blocked, a.enterprise, a.tariff, a.call_limit
+    a.blocked, a.enterprise, a.tariff, a.call_limit, COALESCE(a.max_calls, 0) AS max_calls,
+    COALESCE(a.max_rate, 0) AS max_rate, COALESCE(a.max_per_hour, 0) AS max_per_hour,
+    COALESCE(a.max_per_day, 0) AS max_per_day, COALESCE(array_to_string(a.countries, ','), '') AS countries
 FROM account a JOIN book k ON k.code = a.enterprise
     JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code`
 
-// AddAccount opens an account. ErrExists, ErrCode, ErrAmount, ErrCallLimit, ErrNotFound for its enterprise.
+// AddAccount opens an account. ErrExists, ErrCode, ErrAmount, ErrCallLimit, ErrLimit, ErrCountry, ErrNotFound for its
+// enterprise.
 func (s *Service) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
 	n.Enterprise = cmp.Or(n.Enterprise, "CALL")
 	n.Tariff = cmp.Or(n.Tariff, "retail")
@@ -78,8 +84,12 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount) (Account, error)
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO account (id, code, name, enterprise, tariff, call_limit) VALUES ($1, $2, $3, $4, $5, $6)`,
-			id, n.Code, n.Name, n.Enterprise, n.Tariff, n.CallLimit)
+			INSERT INTO account (id, code, name, enterprise, tariff, call_limit, max_calls, max_rate, max_per_hour,
+			    max_per_day, countries)
+			VALUES ($1, $2, $3, $4, $5, $6, NULLIF($7, 0), NULLIF($8::bigint, 0), NULLIF($9::bigint, 0), NULLIF($10::bigint, 0),
+			    string_to_array(NULLIF($11, ''), ','))`,
+			id, n.Code, n.Name, n.Enterprise, n.Tariff, n.CallLimit, n.MaxCalls, n.MaxRate, n.MaxPerHour, n.MaxPerDay,
+			n.Countries)
 		if err != nil {
 			return err
 		}
@@ -124,15 +134,19 @@ func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
 	return list, nil
 }
 
-// SetAccount changes an account. ErrNotFound, ErrCode, ErrCallLimit, ErrAmount, ErrInsufficientCredit when the new limit
-// is below what is owed or held.
+// SetAccount changes an account. Calls that run go on within what they hold. ErrNotFound, ErrCode, ErrCallLimit, ErrLimit,
+// ErrCountry, ErrAmount, ErrInsufficientCredit when the new limit is below what is owed or held.
 func (s *Service) SetAccount(ctx context.Context, code string, c AccountChange) (Account, error) {
 	var a Account
 	err := s.tx(ctx, func(tx *sqlx.Tx) error {
 		var book string
 		err := tx.GetContext(ctx, &book, `
-			UPDATE account SET name = COALESCE($2, name), tariff = COALESCE($3, tariff), call_limit = COALESCE($4, call_limit)
-			WHERE code = $1 RETURNING enterprise`, code, c.Name, c.Tariff, c.CallLimit)
+			UPDATE account SET name = COALESCE($2, name), tariff = COALESCE($3, tariff), call_limit = COALESCE($4, call_limit),
+			    max_calls = NULLIF(COALESCE($5, max_calls), 0), max_rate = NULLIF(COALESCE($6, max_rate), 0),
+			    max_per_hour = NULLIF(COALESCE($7, max_per_hour), 0), max_per_day = NULLIF(COALESCE($8, max_per_day), 0),
+			    countries = CASE WHEN $9::text IS NULL THEN countries ELSE string_to_array(NULLIF($9, ''), ',') END
+			WHERE code = $1 RETURNING enterprise`,
+			code, c.Name, c.Tariff, c.CallLimit, c.MaxCalls, c.MaxRate, c.MaxPerHour, c.MaxPerDay, c.Countries)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 	"telecommune/internal/postgres"
 )
@@ -21,11 +22,12 @@ const (
 	maxDoubted = 1 << 16
 )
 
-// Authorise opens the call and sets money aside: the price of CallLimit seconds, or all the free credit when that is
-// less. Repeating it with the same call gives the same hold, with another request ErrConflict. ErrInsufficientCredit
-// when the free credit does not buy the first second that costs, ErrBlocked, ErrNotFound. It answers within two seconds.
-// When the database fails to answer, the hold may stand all the same: then Run releases it, as soon as the database has
-// answered after all.
+// Authorise opens the call and sets money aside: the price of CallLimit seconds, or less when the free credit is less or
+// the account's limits leave less. Repeating it with the same call gives the same hold, with another request ErrConflict.
+// ErrInsufficientCredit when the free credit does not buy the first second that costs, ErrSpendLimit when the limits
+// don't, ErrTooManyCalls, ErrTooDear, ErrCountryBarred, ErrBlocked, ErrNotFound; a call that is refused leaves nothing. It
+// answers within two seconds. When the database fails to answer, the hold may stand all the same: then Run releases it,
+// as soon as the database has answered after all.
 func (s *Service) Authorise(ctx context.Context, r Request) (Hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -64,78 +66,115 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 	return hold, translate(err)
 }
 
+// spendable is what a call may spend by the limits of its account, of which l is a row with its balance locked; NULL when
+// there are none. All that running calls hold counts as spent: they may yet be charged it.
+const spendable = `LEAST(
+    CASE WHEN l.max_per_hour > 0 THEN GREATEST(0, l.max_per_hour - l.held - charged(l.code, '1 hour')) END,
+    CASE WHEN l.max_per_day > 0 THEN GREATEST(0, l.max_per_day - l.held - charged(l.code, '1 day')) END)`
+
+// refusals are what hold says when it books nothing.
+var refusals = map[string]error{
+	"used": ErrConflict, "blocked": ErrBlocked, "country": ErrCountryBarred, "rate": ErrTooDear, "calls": ErrTooManyCalls,
+	"credit": ErrInsufficientCredit, "spent": ErrSpendLimit,
+}
+
 // hold is Authorise in one statement. The balance row is locked before it is read: under READ COMMITTED a statement that
-// waited for the lock sees the newest row, so two calls at once never hold the same credit. It writes to the ledger's
+// waited for the lock sees the newest row, so two calls at once never hold the same credit. What the limits need to know
+// of other calls is asked of functions that look when the row is locked, for the same reason. It writes to the ledger's
 // balance table from here because hold, call and balance must change together in one round trip.
 func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount) (Hold, error) {
-	var amount money.Amount
-	err := s.db.GetContext(ctx, &amount, `
+	var booked struct {
+		Amount       money.Amount
+		SpendLimited bool `db:"spend_limited"`
+		Refused      string
+	}
+	perMinute, _ := r.quote().Told()
+	err := s.db.GetContext(ctx, &booked, `
 		WITH locked AS MATERIALIZED (
-		    SELECT a.code, b.book, b.account, b.balance - b.held + b.credit_limit AS free
+		    SELECT a.code, a.blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
+		        b.held, b.balance - b.held + b.credit_limit AS free
 		    FROM account a JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
-		    WHERE a.code = $1 AND NOT a.blocked
+		    WHERE a.code = $1
 		    FOR UPDATE OF b
-		), granted AS MATERIALIZED (
-		    SELECT code, book, account, LEAST(free, $2::bigint) AS amount
-		    FROM locked
-		    WHERE free >= $3 AND NOT EXISTS (SELECT FROM call WHERE id = $4)
+		), limited AS MATERIALIZED (
+		    SELECT l.code, l.book, l.account, l.free, `+spendable+` AS spendable,
+		        CASE WHEN EXISTS (SELECT FROM call WHERE id = $4) THEN 'used'
+		            WHEN l.blocked THEN 'blocked'
+		            WHEN $17 <> ALL (l.countries) THEN 'country'
+		            WHEN $18 > l.max_rate THEN 'rate'
+		            WHEN l.max_calls > 0 AND l.max_calls <= calls_at_once(l.code) THEN 'calls'
+		            WHEN l.free < $3 THEN 'credit'
+		            ELSE '' END AS refused
+		    FROM locked l
+		), decided AS MATERIALIZED (
+		    SELECT code, book, account, LEAST(free, spendable, $2::bigint) AS amount,
+		        COALESCE(spendable < LEAST(free, $2), false) AS spend_limited,
+		        CASE WHEN refused = '' AND spendable < $3 THEN 'spent' ELSE refused END AS refused
+		    FROM limited
+		), granted AS (
+		    SELECT code, book, account, amount, spend_limited FROM decided WHERE refused = ''
 		), held AS (
 		    UPDATE balance SET held = balance.held + g.amount
 		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
 		), opened AS (
 		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
 		        vat_percent, started_at, later_rates, access_leg)
-		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $17::jsonb FROM granted
+		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $19::jsonb FROM granted
+		), booked AS (
+		    INSERT INTO hold (call_id, account, amount, call_limit, node, boot, spend_limited)
+		    SELECT $4, code, amount, $14, $6, $15, spend_limited FROM granted
 		)
-		INSERT INTO hold (call_id, account, amount, call_limit, node, boot)
-		SELECT $4, code, amount, $14, $6, $15 FROM granted
-		RETURNING amount`,
+		SELECT amount, spend_limited, refused FROM decided`,
 		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
-		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later), accessStamp(r.Access))
+		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later), countryOf(r.Number), perMinute,
+		accessStamp(r.Access))
 	switch {
-	case err == nil:
-		return Hold{r.Call, r.Account, amount, r.quote().Affordable(amount, r.CallLimit)}, nil
-	case errors.Is(err, sql.ErrNoRows), postgres.Constraint(err) == "call_pkey":
-		return s.notHeld(ctx, r)
-	}
-	return Hold{}, err
-}
-
-// notHeld finds out why no hold was made. The hold of a request that was made before is given back.
-func (s *Service) notHeld(ctx context.Context, r Request) (Hold, error) {
-	var why struct {
-		Known     bool
-		Blocked   bool
-		Used      bool
-		Account   sql.NullString
-		Number    sql.NullString
-		Amount    sql.Null[money.Amount]
-		CallLimit sql.NullInt64 `db:"call_limit"`
-	}
-	err := s.db.GetContext(ctx, &why, `
-		SELECT a.code IS NOT NULL AS known, COALESCE(a.blocked, false) AS blocked, c.id IS NOT NULL AS used,
-		    c.account, c.number, h.amount, h.call_limit
-		FROM (SELECT) AS one LEFT JOIN account a ON a.code = $1 LEFT JOIN call c ON c.id = $2
-		    LEFT JOIN hold h ON h.call_id = c.id`, r.Account, r.Call)
-	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return s.heldBefore(ctx, r, ErrNotFound)
+	case postgres.Constraint(err) == "call_pkey":
+		return s.heldBefore(ctx, r, ErrConflict)
 	case err != nil:
 		return Hold{}, err
-	case why.Amount.Valid && why.Account.String == r.Account && why.Number.String == r.Number.String() &&
-		why.CallLimit.Int64 == int64(r.CallLimit):
-		return Hold{r.Call, r.Account, why.Amount.V, r.quote().Affordable(why.Amount.V, r.CallLimit)}, nil
-	case why.Used:
-		return Hold{}, ErrConflict
-	case !why.Known:
-		return Hold{}, ErrNotFound
-	case why.Blocked:
-		return Hold{}, ErrBlocked
+	case booked.Refused != "":
+		return s.heldBefore(ctx, r, refusals[booked.Refused])
 	}
-	return Hold{}, ErrInsufficientCredit
+	return r.held(booked.Amount, booked.SpendLimited), nil
 }
 
-// Extend adds to a running call's hold what new credit allows, up to the price of its call limit, and returns the hold
-// as it is then. Nothing new, or a blocked account, leaves it as it was; but once a sign of life has told when the call
-// was answered, the seconds are those of the one row that prices it. ErrNotFound when the call has no hold.
+// held is the hold of a request.
+func (r Request) held(amount money.Amount, spendLimited bool) Hold {
+	return Hold{r.Call, r.Account, amount, r.quote().Affordable(amount, r.CallLimit), spendLimited}
+}
+
+// heldBefore gives back the hold of a request that was made before; a call of that id that is another request, or is over,
+// is ErrConflict. Without such a call the request is refused for what the statement said.
+func (s *Service) heldBefore(ctx context.Context, r Request, refused error) (Hold, error) {
+	var before struct {
+		Account      sql.NullString
+		Number       string
+		Amount       sql.Null[money.Amount]
+		CallLimit    sql.NullInt64 `db:"call_limit"`
+		SpendLimited sql.NullBool  `db:"spend_limited"`
+	}
+	err := s.db.GetContext(ctx, &before, `
+		SELECT c.account, c.number, h.amount, h.call_limit, h.spend_limited
+		FROM call c LEFT JOIN hold h ON h.call_id = c.id WHERE c.id = $1`, r.Call)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Hold{}, refused
+	case err != nil:
+		return Hold{}, err
+	case before.Amount.Valid && before.Account.String == r.Account && before.Number == r.Number.String() &&
+		before.CallLimit.Int64 == int64(r.CallLimit):
+		return r.held(before.Amount.V, before.SpendLimited.Bool), nil
+	}
+	return Hold{}, ErrConflict
+}
+
+// Extend adds to a running call's hold what new credit and the account's limits an hour and a day allow, up to the price
+// of its call limit, and returns the hold as it is then. Nothing new, or a blocked account, leaves it as it was; but once
+// a sign of life has told when the call was answered, the seconds are those of the one row that prices it. ErrNotFound
+// when the call has no hold.
 func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	hold, err := inTime(ctx, s, func(ctx context.Context) (Hold, error) { return s.extend(ctx, call) })
 	if err != nil {
@@ -146,13 +185,14 @@ func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 
 func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 	var h struct {
-		Account   string
-		Amount    money.Amount
-		CallLimit int `db:"call_limit"`
+		Account      string
+		Amount       money.Amount
+		CallLimit    int  `db:"call_limit"`
+		SpendLimited bool `db:"spend_limited"`
 		quoted
 	}
 	err := s.db.GetContext(ctx, &h, `
-		SELECT h.account, h.amount, h.call_limit, c.retail_rate, c.later_rates, c.access_leg, c.answered_at
+		SELECT h.account, h.amount, h.call_limit, h.spend_limited, c.retail_rate, c.later_rates, c.access_leg, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id WHERE h.call_id = $1`, call)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
@@ -169,25 +209,33 @@ func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 		return Hold{}, err
 	}
 	// Locks are taken as Settle takes them: the hold, then the balance.
-	err = s.db.GetContext(ctx, &h.Amount, `
+	err = s.db.GetContext(ctx, &h, `
 		WITH h AS MATERIALIZED (
 		    SELECT call_id, account, amount FROM hold WHERE call_id = $1 FOR UPDATE
-		), b AS MATERIALIZED (
-		    SELECT h.call_id, b.book, b.account,
-		        GREATEST(0, LEAST(b.balance - b.held + b.credit_limit, $2 - h.amount)) AS more
+		), locked AS MATERIALIZED (
+		    SELECT h.call_id, h.amount, a.code, a.max_per_hour, a.max_per_day, b.book, b.account, b.held,
+		        b.balance - b.held + b.credit_limit AS free
 		    FROM h JOIN account a ON a.code = h.account AND NOT a.blocked
 		        JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
 		    FOR UPDATE OF b
+		), limited AS MATERIALIZED (
+		    SELECT l.call_id, l.book, l.account, LEAST(l.free, $2 - l.amount) AS wanted, `+spendable+` AS spendable
+		    FROM locked l
+		), granted AS (
+		    SELECT call_id, book, account, GREATEST(0, LEAST(wanted, spendable)) AS more,
+		        COALESCE(spendable < wanted, false) AS spend_limited
+		    FROM limited
 		), held AS (
-		    UPDATE balance SET held = balance.held + b.more
-		    FROM b WHERE balance.book = b.book AND balance.account = b.account
+		    UPDATE balance SET held = balance.held + g.more
+		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
 		)
-		UPDATE hold SET amount = hold.amount + b.more FROM b WHERE hold.call_id = b.call_id RETURNING hold.amount`,
+		UPDATE hold SET amount = hold.amount + g.more, spend_limited = g.spend_limited
+		FROM granted g WHERE hold.call_id = g.call_id RETURNING hold.amount, hold.spend_limited`,
 		call, most)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Hold{}, err
 	}
-	return Hold{call, h.Account, h.Amount, quote.Affordable(h.Amount, h.CallLimit)}, nil
+	return Hold{call, h.Account, h.Amount, quote.Affordable(h.Amount, h.CallLimit), h.SpendLimited}, nil
 }
 
 // Alive stores signs of life of running calls, all in one statement. The first sign after the answer also stamps the
