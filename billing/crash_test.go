@@ -56,9 +56,41 @@ func TestFailedWrites(t *testing.T) {
 			start, 60_000, true,
 		},
 		{
+			"authorise the one call that the limits allow",
+			func(t *testing.T, s *stage) {
+				t.Helper()
+				s.setLimits(t, s.account, billing.Limits{MaxCalls: 1, MaxPerHour: 4 * money.Cent, Countries: "UA"})
+			},
+			func(t *testing.T, s *stage) error { return second(s.Authorise(t.Context(), s.r)) },
+			start, 40_000, true,
+		},
+		{
 			"extend", hold,
 			func(t *testing.T, s *stage) error { return second(s.Extend(t.Context(), s.r.Call)) },
 			start, 60_000, false,
+		},
+		{
+			"extend up to the limit",
+			func(t *testing.T, s *stage) {
+				t.Helper()
+				s.setLimits(t, s.account, billing.Limits{MaxPerDay: 2 * money.Cent})
+				hold(t, s)
+				s.setLimits(t, s.account, billing.Limits{MaxPerDay: 5 * money.Cent})
+			},
+			func(t *testing.T, s *stage) error { return second(s.Extend(t.Context(), s.r.Call)) },
+			start, 50_000, false,
+		},
+		{
+			"set limits", nil,
+			func(t *testing.T, s *stage) error {
+				calls := 2
+				a, err := s.SetAccount(t.Context(), s.account, billing.AccountChange{LimitsChange: billing.LimitsChange{MaxCalls: &calls}})
+				if err == nil && a.MaxCalls != 2 {
+					t.Errorf("%+v", a)
+				}
+				return err
+			},
+			start, 0, false,
 		},
 		{
 			"sign of life", hold,

@@ -1,0 +1,4 @@
+package billing
+
+// CountryOf is countryOf.
+var CountryOf = countryOf
