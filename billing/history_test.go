@@ -10,15 +10,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 	"pgregory.net/rapid"
 
 	"telecommune/billing"
+	"telecommune/billing/ledger"
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 )
 
 // Whatever happens in whatever order: the books sum to zero, what is held is the sum of the holds, nobody pays more than
-// was held for a call or owes more than the limit, and repeating a step changes nothing.
+// was held for a call, owes more than the limit or passes another limit, and repeating a step changes nothing. Each hold
+// and each refusal is what the model says.
 func TestHistories(t *testing.T) {
 	if os.Getenv("TELECOMMUNE_LONG") == "" {
 		if err := flag.Set("rapid.checks", "30"); err != nil {
@@ -29,20 +34,23 @@ func TestHistories(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
-		y := &history{t: t, house: h, account: fmt.Sprintf("acc-%d", n), open: map[billing.CallID]billing.Hold{}, quotes: map[billing.CallID]tariff.Quote{}}
-		limit := money.Amount(rapid.Int64Range(0, 300_000).Draw(rt, "limit"))
-		if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: y.account, Limit: limit}); err != nil {
+		y := &history{t: t, house: h, account: fmt.Sprintf("acc-%d", n), model: model{running: map[billing.CallID]*modelCall{}}}
+		y.credit = money.Amount(rapid.Int64Range(0, 300_000).Draw(rt, "limit"))
+		if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: y.account, Limit: y.credit}); err != nil {
 			rt.Fatal(err)
 		}
 		defer func() { y.Release() }() // of the last run
 		rt.Repeat(map[string]func(*rapid.T){
-			"top up":    y.topUp,
-			"authorise": y.authorise,
-			"extend":    y.extend,
-			"alive":     y.alive,
-			"settle":    y.settle,
-			"crash":     y.crash,
-			"":          y.check,
+			"top up":     y.topUp,
+			"set limits": y.setLimits,
+			"authorise":  y.authorise,
+			"extend":     y.extend,
+			"alive":      y.alive,
+			"settle":     y.settle,
+			"release":    y.release,
+			"refund":     y.refund,
+			"crash":      y.crash,
+			"":           y.check,
 		})
 		y.crash(rt) // leave no holds to the next history
 	})
@@ -50,18 +58,18 @@ func TestHistories(t *testing.T) {
 
 type history struct {
 	house
+	model
 	t       *testing.T
 	account string
-	open    map[billing.CallID]billing.Hold
-	quotes  map[billing.CallID]tariff.Quote
+	ended   []billing.Call // that cost something and were not refunded
 }
 
 // one picks a running call.
 func (y *history) one(rt *rapid.T) billing.CallID {
-	if len(y.open) == 0 {
+	if len(y.running) == 0 {
 		rt.Skip("no call runs")
 	}
-	ids := slices.SortedFunc(maps.Keys(y.open), func(a, b billing.CallID) int { return slices.Compare(a[:], b[:]) })
+	ids := slices.SortedFunc(maps.Keys(y.running), func(a, b billing.CallID) int { return slices.Compare(a[:], b[:]) })
 	return ids[rapid.IntRange(0, len(ids)-1).Draw(rt, "call")]
 }
 
@@ -85,6 +93,24 @@ func (y *history) topUp(rt *rapid.T) {
 	if _, err := twice(y, rt, func() (billing.Account, error) { return y.TopUp(y.t.Context(), top) }); err != nil {
 		rt.Fatal(err)
 	}
+	y.balance += top.Amount
+}
+
+// setLimits changes all limits; half of them are none.
+func (y *history) setLimits(rt *rapid.T) {
+	some := func(name string, most int64) money.Amount {
+		return money.Amount(max(0, rapid.Int64Range(-most, most).Draw(rt, name)))
+	}
+	l := billing.Limits{
+		MaxCalls: int(some("max calls", 3)), MaxRate: some("max rate", 2_000_000),
+		MaxPerHour: some("max per hour", 500_000), MaxPerDay: some("max per day", 1_000_000),
+		Countries: rapid.SampledFrom([]billing.Countries{"", "", "UA", "JM"}).Draw(rt, "countries"),
+	}
+	a, err := twice(y, rt, func() (billing.Account, error) { return y.house.setLimits(y.t, y.account, l), nil })
+	if err != nil || a.Limits != l {
+		rt.Fatalf("%+v, %v; want %+v", a, err, l)
+	}
+	y.limits = l
 }
 
 func (y *history) authorise(rt *rapid.T) {
@@ -100,26 +126,33 @@ func (y *history) authorise(rt *rapid.T) {
 		next.RatePerMinute = money.Amount(rapid.Int64Range(0, 2_000_000).Draw(rt, "next rate"))
 		r.Later = []tariff.Later{{From: time.Now().Add(-350 * time.Second), Row: next}}
 	}
-	quote := tariff.Quote{Row: r.Rate, Later: r.Later}
+	r.Number = rapid.SampledFrom(slices.Sorted(maps.Keys(modelCountries))).Draw(rt, "number")
+	want, refused := y.model.authorise(r)
 	hold, err := twice(y, rt, func() (billing.Hold, error) { return y.Authorise(y.t.Context(), r) })
-	switch {
-	case err == nil:
-		y.open[r.Call], y.quotes[r.Call] = hold, quote
-		if price, err := quote.Price(hold.Seconds); err != nil || price > hold.Amount || hold.Seconds < 1 || hold.Seconds > r.CallLimit {
-			rt.Fatalf("hold %+v, its seconds cost %s, %v", hold, price, err)
-		}
-	case !errors.Is(err, billing.ErrInsufficientCredit):
-		rt.Fatal(err)
+	if !errors.Is(err, refused) || hold != want {
+		rt.Fatalf("%+v, %v; want %+v, %v", hold, err, want, refused)
+	}
+	if err != nil {
+		return
+	}
+	quote := tariff.Quote{Row: r.Rate, Later: r.Later}
+	y.running[r.Call] = &modelCall{hold: hold, quote: quote, limit: r.CallLimit}
+	if price, err := quote.Price(hold.Seconds); err != nil || price > hold.Amount || hold.Seconds < 1 || hold.Seconds > r.CallLimit {
+		rt.Fatalf("hold %+v, its seconds cost %s, %v", hold, price, err)
 	}
 }
 
 func (y *history) extend(rt *rapid.T) {
-	call := y.one(rt)
-	hold, err := twice(y, rt, func() (billing.Hold, error) { return y.Extend(y.t.Context(), call) })
-	if err != nil || hold.Amount < y.open[call].Amount || hold.Seconds < y.open[call].Seconds {
-		rt.Fatalf("%+v, %v; it was %+v", hold, err, y.open[call])
+	call := y.running[y.one(rt)]
+	want, err := y.model.extend(call)
+	if err != nil {
+		rt.Fatal(err)
 	}
-	y.open[call] = hold
+	hold, err := twice(y, rt, func() (billing.Hold, error) { return y.Extend(y.t.Context(), call.hold.Call) })
+	if err != nil || hold != want || hold.Amount < call.hold.Amount || hold.Seconds < call.hold.Seconds {
+		rt.Fatalf("%+v, %v; want %+v; it was %+v", hold, err, want, call.hold)
+	}
+	call.hold = hold
 }
 
 func (y *history) alive(rt *rapid.T) {
@@ -130,15 +163,55 @@ func (y *history) alive(rt *rapid.T) {
 	if err := y.Alive(y.t.Context(), []billing.Sign{sign}); err != nil {
 		rt.Fatal(err)
 	}
+	if c := y.running[sign.Call]; c.answered.IsZero() {
+		c.answered = sign.AnsweredAt.Truncate(time.Microsecond)
+	}
 }
 
+// settle ends a call, perhaps long ago: its end was in the spool.
 func (y *history) settle(rt *rapid.T) {
 	call := y.one(rt)
 	st := settlement(call, time.Duration(rapid.Int64Range(0, 700_000).Draw(rt, "ms"))*time.Millisecond)
+	ago := time.Duration(rapid.SampledFrom([]int{0, 30, 90, 25 * 60}).Draw(rt, "minutes ago")) * time.Minute
+	st.Ended = st.Ended.Add(-ago)
+	if !st.AnsweredAt.IsZero() {
+		st.AnsweredAt = st.AnsweredAt.Add(-ago)
+	}
 	if _, err := twice(y, rt, func() (bool, error) { return true, y.Settle(y.t.Context(), st) }); err != nil {
 		rt.Fatal(err)
 	}
 	y.over(rt, call)
+}
+
+// release closes a call that was authorised without its exchange having heard of it.
+func (y *history) release(rt *rapid.T) {
+	call := y.one(rt)
+	c := billing.Closing{Origin: request(y.account, 1).Origin, Account: y.account, Ended: time.Now(), Outcome: billing.Unavailable}
+	c.Call = call
+	if _, err := twice(y, rt, func() (bool, error) { return true, y.Close(y.t.Context(), c) }); err != nil {
+		rt.Fatal(err)
+	}
+	y.over(rt, call)
+}
+
+// refund takes the entry of a call back. What the call cost counts as spent all the same.
+func (y *history) refund(rt *rapid.T) {
+	if len(y.ended) == 0 {
+		rt.Skip("nothing was charged")
+	}
+	c := y.ended[0]
+	_, err := twice(y, rt, func() (uuid.UUID, error) {
+		var id uuid.UUID
+		err := postgres.InTx(y.t.Context(), y.db, func(tx *sqlx.Tx) (err error) {
+			id, err = ledger.Reverse(y.t.Context(), tx, ledger.Reversal{Entry: *c.Entry, Reason: "Refund", Actor: "test", At: time.Now()})
+			return err
+		})
+		return id, err
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	y.ended, y.balance = y.ended[1:], y.balance+c.Price
 }
 
 // crash is the end of the program with all its calls, and its next start.
@@ -149,33 +222,40 @@ func (y *history) crash(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	n, err := y.Resolve(y.t.Context())
-	if err != nil || n != len(y.open) {
-		rt.Fatalf("%d calls resolved, %v; %d ran", n, err, len(y.open))
+	if err != nil || n != len(y.running) {
+		rt.Fatalf("%d calls resolved, %v; %d ran", n, err, len(y.running))
 	}
-	for call := range y.open {
+	for call := range y.running {
 		y.over(rt, call)
 	}
 }
 
 // over checks what a call that has ended cost.
 func (y *history) over(rt *rapid.T, call billing.CallID) {
+	ran := y.running[call]
 	c, err := y.Call(y.t.Context(), call)
-	if err != nil || c.EndedAt == nil || c.Price > y.open[call].Amount {
-		rt.Fatalf("%+v, %v; held was %+v", c, err, y.open[call])
+	if err != nil || c.EndedAt == nil || c.Price > ran.hold.Amount {
+		rt.Fatalf("%+v, %v; held was %+v", c, err, ran.hold)
 	}
 	var answered time.Time
 	if c.AnsweredAt != nil {
 		answered = *c.AnsweredAt
 	}
-	row := y.quotes[call].At(answered)
-	if price, err := row.Price(c.AnsweredSeconds); err != nil || price != c.Price || c.AnsweredSeconds > row.Affordable(y.open[call].Amount, 600) {
-		rt.Fatalf("%+v; by the row of its answer it costs %s, %v; held was %+v", c, price, err, y.open[call])
+	row := ran.quote.At(answered)
+	if price, err := row.Price(c.AnsweredSeconds); err != nil || price != c.Price || c.AnsweredSeconds > row.Affordable(ran.hold.Amount, 600) {
+		rt.Fatalf("%+v; by the row of its answer it costs %s, %v; held was %+v", c, price, err, ran.hold)
 	}
-	delete(y.open, call)
+	delete(y.running, call)
+	y.balance -= c.Price
+	y.charges = append(y.charges, modelCharge{*c.EndedAt, c.Price})
+	if c.Price > 0 {
+		y.ended = append(y.ended, c)
+	}
 }
 
 func (y *history) check(rt *rapid.T) {
 	y.wantBooks(y.t)
+	y.wantAccount(y.t, y.account, y.balance, y.held())
 	if y.t.Failed() {
 		rt.Fatal("the books are wrong")
 	}

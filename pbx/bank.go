@@ -19,9 +19,10 @@ type Callers interface {
 
 // Credit holds and charges money. It is billing.Service.
 type Credit interface {
-	// Authorise opens the call and sets money aside: billing.ErrInsufficientCredit, billing.ErrBlocked.
+	// Authorise opens the call and sets money aside: billing.ErrInsufficientCredit, billing.ErrBlocked, and the four of
+	// billing.Limits.
 	Authorise(ctx context.Context, r billing.Request) (billing.Hold, error)
-	// Extend adds to the hold what new credit allows, up to the call limit, and returns the hold as it is then.
+	// Extend adds to the hold what new credit and the limits allow, up to the call limit, and returns the hold as it is then.
 	Extend(ctx context.Context, call billing.CallID) (billing.Hold, error)
 	// Settle closes a call that has a hold. It does not fail for want of a database: it retries, then spools.
 	Settle(ctx context.Context, s billing.Settlement) error

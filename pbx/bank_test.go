@@ -20,6 +20,7 @@ type bank struct {
 	seconds  int                    // that the credit buys
 	pinError error
 	refuses  error           // Authorise
+	limited  bool            // it is the spend limit that keeps seconds from being more
 	away     map[string]bool // operations that get no answer from the database
 	panics   map[string]bool // operations with a fault
 	takes    map[string]time.Duration
@@ -107,7 +108,7 @@ func (b *bank) Authorise(ctx context.Context, r billing.Request) (billing.Hold, 
 		return billing.Hold{}, fmt.Errorf("authorise: %w", b.refuses)
 	}
 	b.held[r.Call] = min(b.seconds, r.CallLimit)
-	return billing.Hold{Call: r.Call, Account: r.Account, Seconds: b.held[r.Call]}, nil
+	return billing.Hold{Call: r.Call, Account: r.Account, Seconds: b.held[r.Call], SpendLimited: b.limited}, nil
 }
 
 func (b *bank) Extend(ctx context.Context, call billing.CallID) (billing.Hold, error) {
@@ -121,7 +122,7 @@ func (b *bank) Extend(ctx context.Context, call billing.CallID) (billing.Hold, e
 		return billing.Hold{}, billing.ErrNotFound
 	}
 	b.held[call] = b.seconds
-	return billing.Hold{Call: call, Seconds: b.seconds}, nil
+	return billing.Hold{Call: call, Seconds: b.seconds, SpendLimited: b.limited}, nil
 }
 
 func (b *bank) Settle(ctx context.Context, s billing.Settlement) error {

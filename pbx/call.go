@@ -40,6 +40,8 @@ type call struct {
 	release  func()            // gives the trunk's channel back
 	far      Leg               // from its answer on
 	talked   time.Time         // when the talk was over; zero when there was none
+
+	spendLimited atomic.Bool // of the hold as it is now; the meter extends it
 }
 
 func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
@@ -90,6 +92,7 @@ func (c *call) authorise(ctx context.Context) error {
 		return err
 	}
 	c.hold = hold
+	c.spendLimited.Store(hold.SpendLimited)
 	c.x.live.update(c.id, func(l *live) { l.HeldSeconds, l.sign = hold.Seconds, billing.Sign{Call: hold.Call} })
 	return nil
 }

@@ -29,6 +29,7 @@ var (
 	errNoAnswer   = errors.New("the far party does not answer")
 	errNoSuch     = errors.New("the far network knows no such number")
 	errCreditUsed = errors.New("the paid time is used up")
+	errSpent      = errors.New("the paid time is used up, and the account may spend no more for now")
 	errLongest    = errors.New("the longest time of a call is over")
 	errPanic      = errors.New("panic")
 )
@@ -62,6 +63,12 @@ var verdicts = []verdict{
 	{errNoRate, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{errLoop, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{billing.ErrInsufficientCredit, Rejected, say(prompt.NoCredit), billing.Refused, true},
+	// What the account's own limits refuse is rejected (Q.850 cause 21, RFC 3398 section 7.2.4.1: 403), whatever they are:
+	// another way would be refused as well, and 5xx would say that something is wrong here.
+	{billing.ErrTooManyCalls, Rejected, say(prompt.TooManyCalls), billing.TooManyCalls, true},
+	{billing.ErrTooDear, Rejected, say(prompt.TooDear), billing.TooDear, true},
+	{billing.ErrSpendLimit, Rejected, say(prompt.SpendLimit), billing.SpendLimit, true},
+	{billing.ErrCountryBarred, Rejected, say(prompt.CountryBarred), billing.Barred, true},
 	{errNoWay, NoCircuit, say(prompt.NoWay), billing.Failed, true},
 	{ErrCodec, Incompatible, say(prompt.NoWay), billing.Failed, true},
 	{errNoSuch, NotFound, say(prompt.UnknownNumber), billing.Failed, true},
@@ -69,6 +76,7 @@ var verdicts = []verdict{
 	{errNoAnswer, NoAnswer, say(prompt.NoAnswer), billing.NotAnswered, true},
 	{errLongest, NormalClearing, say(prompt.LongestCall), billing.Answered, true},
 	{errCreditUsed, NormalClearing, say(prompt.CreditUsedUp), billing.Answered, false},
+	{errSpent, NormalClearing, say(prompt.SpendLimitReached), billing.Answered, false},
 
 	{nil, NormalClearing, nil, billing.Answered, true}, // the far side hung up, or the caller dialled ##
 }

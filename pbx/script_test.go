@@ -208,6 +208,30 @@ func TestCallsThatComeToNothing(t *testing.T) {
 			"",
 		},
 		{
+			"as many calls as the account may make at once", kyiv + "#", func(x *exchange) { x.bank.refuses = billing.ErrTooManyCalls },
+			say(prompt.TooManyCalls, prompt.AskNextNumber),
+			[]string{"authorise +380441234567 for anna", "close too_many_calls +380441234567, 403/21"},
+			"",
+		},
+		{
+			"a minute dearer than the account may pay", kyiv + "#", func(x *exchange) { x.bank.refuses = billing.ErrTooDear },
+			say(prompt.TooDear, prompt.AskNextNumber),
+			[]string{"authorise +380441234567 for anna", "close too_dear +380441234567, 403/21"},
+			"",
+		},
+		{
+			"the hour's or the day's money is spent", kyiv + "#", func(x *exchange) { x.bank.refuses = billing.ErrSpendLimit },
+			say(prompt.SpendLimit, prompt.AskNextNumber),
+			[]string{"authorise +380441234567 for anna", "close spend_limit +380441234567, 403/21"},
+			"",
+		},
+		{
+			"a country that the account may not call", kyiv + "#", func(x *exchange) { x.bank.refuses = billing.ErrCountryBarred },
+			say(prompt.CountryBarred, prompt.AskNextNumber),
+			[]string{"authorise +380441234567 for anna", "close country_barred +380441234567, 403/21"},
+			"",
+		},
+		{
 			"blocked meanwhile", kyiv + "#", func(x *exchange) { x.bank.refuses = billing.ErrBlocked },
 			say(prompt.Blocked, prompt.Goodbye),
 			[]string{"authorise +380441234567 for anna", "close refused +380441234567, 403/21"},

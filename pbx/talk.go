@@ -79,13 +79,15 @@ func (c *call) listen(ctx context.Context, bridge Bridge, far Leg) error {
 	}
 }
 
-// whyCut tells whether the far side was cut off, and if it was the credit or the limit of one call.
+// whyCut tells whether the far side was cut off, and if it was the credit, a limit of the account or that of one call.
 func (c *call) whyCut(by Ender, lasted time.Duration) error {
 	switch {
 	case by != ByPaidTime:
 		return nil
 	case lasted.Round(time.Second) >= seconds(c.caller.CallLimit):
 		return errLongest
+	case c.spendLimited.Load():
+		return errSpent
 	}
 	return errCreditUsed
 }
@@ -137,6 +139,7 @@ func (c *call) extend(ctx context.Context, paid int) int {
 		}
 		return paid
 	}
+	c.spendLimited.Store(hold.SpendLimited)
 	return hold.Seconds
 }
 

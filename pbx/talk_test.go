@@ -64,6 +64,26 @@ func TestTheCallLimitIsNotTheCredit(t *testing.T) {
 	})
 }
 
+// The caller is told what the paid time was too short for: the spend limit, or the credit once the limit is gone.
+func TestTheSpendLimitIsNotTheCredit(t *testing.T) {
+	for _, lifted := range []bool{false, true} {
+		onExchange(t, func(x *exchange) {
+			x.bank.seconds, x.bank.limited = 30, true
+			p := x.call(gateway, anna)
+			p.types(kyiv + "#")
+			p.talks()
+			lasted, says := "30s", prompt.SpendLimitReached
+			if lifted {
+				x.bank.set(func() { x.bank.seconds, x.bank.limited = 40, false })
+				lasted, says = "40s", prompt.CreditUsedUp
+			}
+			p.hears(prompt.TenSecondsLeft, says, prompt.Goodbye)
+			p.waits()
+			x.expect("authorise +380441234567 for anna", "settle answered "+lasted+" on cheap, 200/16")
+		})
+	}
+}
+
 func TestTopUpDuringTheCall(t *testing.T) {
 	for _, tc := range []struct {
 		why   string

@@ -22,21 +22,26 @@ const (
 	CannotBeCalled Phrase = "cannot-be-called"
 	NoContact      Phrase = "no-contact"
 
-	NoCredit Phrase = "no-credit"
+	NoCredit      Phrase = "no-credit"
+	TooManyCalls  Phrase = "too-many-calls"
+	TooDear       Phrase = "too-dear"
+	SpendLimit    Phrase = "spend-limit"
+	CountryBarred Phrase = "country-barred"
 
 	Busy          Phrase = "busy"
 	NoAnswer      Phrase = "no-answer"
 	UnknownNumber Phrase = "unknown-number"
 	NoWay         Phrase = "no-way"
 
-	OneMinuteLeft  Phrase = "one-minute-left"
-	TenSecondsLeft Phrase = "ten-seconds-left"
-	CreditUsedUp   Phrase = "credit-used-up"
-	LongestCall    Phrase = "longest-call"
+	OneMinuteLeft     Phrase = "one-minute-left"
+	TenSecondsLeft    Phrase = "ten-seconds-left"
+	CreditUsedUp      Phrase = "credit-used-up"
+	SpendLimitReached Phrase = "spend-limit-reached"
+	LongestCall       Phrase = "longest-call"
 )
 
 var phrases = []Phrase{
 	Welcome, Goodbye, Unavailable, Echo, AskPIN, WrongPIN, NoMoreTries, TooManyPINs, Blocked, AskNumber, AskNextNumber,
-	WrongNumber, CannotBeCalled, NoContact, NoCredit, Busy, NoAnswer, UnknownNumber, NoWay, OneMinuteLeft,
-	TenSecondsLeft, CreditUsedUp, LongestCall,
+	WrongNumber, CannotBeCalled, NoContact, NoCredit, TooManyCalls, TooDear, SpendLimit, CountryBarred, Busy, NoAnswer,
+	UnknownNumber, NoWay, OneMinuteLeft, TenSecondsLeft, CreditUsedUp, SpendLimitReached, LongestCall,
 }
