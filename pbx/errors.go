@@ -63,8 +63,8 @@ var verdicts = []verdict{
 	{errNoRate, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{errLoop, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{billing.ErrInsufficientCredit, Rejected, say(prompt.NoCredit), billing.Refused, true},
-	// What the account's own limits refuse is rejected (Q.850 cause 21, RFC 3398 section 7.2.4.1: 403), whatever they are:
-	// another way would be refused as well, and 5xx would say that something is wrong here.
+	// What the account's own limits refuse is rejected (Q.850 cause 21, which RFC 3398 makes 403): any other way would be
+	// refused as well, and 5xx would say that something is wrong here.
 	{billing.ErrTooManyCalls, Rejected, say(prompt.TooManyCalls), billing.TooManyCalls, true},
 	{billing.ErrTooDear, Rejected, say(prompt.TooDear), billing.TooDear, true},
 	{billing.ErrSpendLimit, Rejected, say(prompt.SpendLimit), billing.SpendLimit, true},

@@ -52,6 +52,34 @@ var failures = []scenario{
 		r.settled(want{outcome: billing.NotAnswered, sip: 480, attempts: "no_answer"})
 		c.Hangup()
 	}},
+	{"an account's second call at once", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), limits: billing.Limits{MaxCalls: 1}})
+		first := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(first)
+		second := r.call(simcarrier.PhoneConfig{}, contact)
+		r.must(second.WaitQuiet(r.ctx)) // it is told, and asked for another number
+		second.Hangup()
+		first.Hangup()
+		r.settled(
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 10},
+			want{outcome: billing.TooManyCalls, sip: 403, number: friend},
+		)
+		if n := len(far.Calls()); n != 1 {
+			t.Errorf("%d calls at the carrier", n)
+		}
+	}},
+	{"an account that may not call the country", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), limits: billing.Limits{Countries: "DE"}})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.must(c.WaitQuiet(r.ctx))
+		c.Hangup()
+		r.settled(want{outcome: billing.Barred, sip: 403, number: friend})
+		if n := len(far.Calls()); n != 0 {
+			t.Errorf("%d calls at the carrier", n)
+		}
+	}},
 	{"no trunk can carry it", func(t *testing.T, start Start) {
 		first := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 500}})
 		second := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 404, Reason: "Q.850;cause=1"}})

@@ -53,6 +53,7 @@ type plan struct {
 	trunks       []routing.Trunk // cheapest first
 	credit       money.Amount    // 0: 10.00
 	callLimit    int
+	limits       billing.Limits
 	mediaTimeout time.Duration                                 // 0: 10 s
 	handle       func(ctx context.Context, r *rig, in pbx.Leg) // in place of the exchange
 	log          slog.Level
@@ -89,7 +90,7 @@ func world(t *testing.T, db *sqlx.DB, bank *billing.Service, p plan) (pin string
 		_, err := store.AddAccessNumber(ctx, pbx.AccessNumber{Number: number, Provider: "loopback", Country: "DE", Language: "en", Service: service})
 		must(err)
 	}
-	_, err := bank.AddAccount(ctx, billing.NewAccount{Code: member, CallLimit: p.callLimit})
+	_, err := bank.AddAccount(ctx, billing.NewAccount{Code: member, CallLimit: p.callLimit, Limits: p.limits})
 	must(err)
 	_, err = bank.TopUp(ctx, billing.TopUp{Account: member, Amount: cmp.Or(p.credit, 10*money.Unit), Key: "first"})
 	must(err)

@@ -68,6 +68,30 @@ var talking = []scenario{
 			t.Errorf("%s left, %v", account.Balance, err)
 		}
 	}},
+	{"a top-up during the call moves its end", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), credit: 9 * money.Cent})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		_, err := r.bank.TopUp(r.ctx, billing.TopUp{Account: member, Amount: 2 * money.Cent, Key: "second"})
+		r.must(err)
+		got := r.over(far)
+		if lasted := got.Ended.Sub(got.Answered); got.How != simcarrier.ByCaller || lasted < 10900*time.Millisecond {
+			t.Errorf("%s after %s", got.How, lasted)
+		}
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 11, atMost: 11})
+		receive(r, c.Done())
+	}},
+	{"the spend limit ends the call to the second", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), limits: billing.Limits{MaxPerHour: 3 * money.Cent}})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		if got := r.over(far); got.How != simcarrier.ByCaller {
+			t.Errorf("%+v", got)
+		}
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 3, atMost: 3})
+		receive(r, c.Done())
+	}},
 	{"lost media of the caller", func(t *testing.T, start Start) {
 		far := carrier(t, answering())
 		r := newRig(t, start, plan{trunks: trunks(far.Addr()), mediaTimeout: 2 * time.Second})
