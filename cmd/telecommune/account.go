@@ -29,26 +29,44 @@ type accountFlags struct {
 	name, tariff string
 	limit        money.Amount
 	callLimit    int
+	limits       billing.Limits
 }
+
+// limitsHelp is what `account add` and `account set` say of the account's limits.
+const limitsHelp = `
+
+Besides its credit an account may have limits, each of which "none" takes away again: how many calls it may make at
+once (--max-calls), what a minute may cost (--max-rate, without the connection fee), what calls may cost within an hour
+and within 24 hours (--max-per-hour, --max-per-day), and which countries may be called (--countries). A call that a limit
+does not allow is refused, and the caller is told why; one that an hour or a day leaves too little for is shorter. Calls
+that run go on within what is held for them.`
 
 func (f *accountFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "`NAME` of the holder, as it stands on the bill")
 	parsedFlag(flags, &f.limit, "limit", parseLimit, "`AMOUNT` by which it may go below zero (default 0.00)")
 	parsedFlag(flags, &f.callLimit, "call-limit", parsePositive, "most `SECONDS` of one call (default 7200)")
 	flags.StringVar(&f.tariff, "tariff", "", "`DECK` with its prices (default retail)")
+	parsedFlag(flags, &f.limits.MaxCalls, "max-calls", orNone(parsePositive), "most `CALLS` at once, or none")
+	parsedFlag(flags, &f.limits.MaxRate, "max-rate", orNone(parseSum), "most that a minute may cost, an `AMOUNT` or none")
+	parsedFlag(flags, &f.limits.MaxPerHour, "max-per-hour", orNone(parseSum), "most that calls may cost within an hour, an `AMOUNT` or none")
+	parsedFlag(flags, &f.limits.MaxPerDay, "max-per-day", orNone(parseSum), "most that calls may cost within 24 hours, an `AMOUNT` or none")
+	parsedFlag(flags, &f.limits.Countries, "countries", orNone(billing.ParseCountries), "`COUNTRIES` that may be called, such as DE,UA, or none for all")
 }
 
 func accountAdd() *cobra.Command {
 	var f accountFlags
 	c := &cobra.Command{
-		Use:     "add CODE",
-		Short:   "Open an account.",
-		Example: `  telecommune account add anna --name "Anna Arendt" --call-limit 3600`,
-		Args:    takes(1),
+		Use:   "add CODE",
+		Short: "Open an account.",
+		Long:  "Open an account." + limitsHelp,
+		Example: `  telecommune account add anna --name "Anna Arendt" --call-limit 3600
+  telecommune account add office --max-calls 4 --max-per-day 20.00 --countries DE,PL,UA`,
+		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
 				a, err := s.billing.AddAccount(ctx, billing.NewAccount{
 					Code: args[0], Name: f.name, Tariff: f.tariff, CallLimit: f.callLimit, Limit: f.limit,
+					Limits: f.limits,
 				})
 				if err != nil {
 					return err
@@ -88,21 +106,17 @@ func accountShow() *cobra.Command {
 
 func accountSet() *cobra.Command {
 	var f accountFlags
-	c := accountAction("set CODE", "Change an account.", "set anna --limit 5.00", nil)
+	c := accountAction("set CODE", "Change an account.", "set anna --limit 5.00 --max-per-hour 2.50 --countries none", nil)
+	c.Long = "Change an account." + limitsHelp
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		var change billing.AccountChange
-		given := cmd.Flags().Changed
-		if given("name") {
-			change.Name = &f.name
-		}
-		if given("tariff") {
-			change.Tariff = &f.tariff
-		}
-		if given("limit") {
-			change.Limit = &f.limit
-		}
-		if given("call-limit") {
-			change.CallLimit = &f.callLimit
+		change := billing.AccountChange{
+			Name: given(cmd, "name", &f.name), Tariff: given(cmd, "tariff", &f.tariff),
+			Limit: given(cmd, "limit", &f.limit), CallLimit: given(cmd, "call-limit", &f.callLimit),
+			LimitsChange: billing.LimitsChange{
+				MaxCalls: given(cmd, "max-calls", &f.limits.MaxCalls), MaxRate: given(cmd, "max-rate", &f.limits.MaxRate),
+				MaxPerHour: given(cmd, "max-per-hour", &f.limits.MaxPerHour), MaxPerDay: given(cmd, "max-per-day", &f.limits.MaxPerDay),
+				Countries: given(cmd, "countries", &f.limits.Countries),
+			},
 		}
 		return with(cmd, func(ctx context.Context, s services) error {
 			a, err := s.billing.SetAccount(ctx, args[0], change)
@@ -113,8 +127,16 @@ func accountSet() *cobra.Command {
 		})
 	}
 	f.add(c.Flags())
-	c.MarkFlagsOneRequired("name", "tariff", "limit", "call-limit")
+	c.MarkFlagsOneRequired("name", "tariff", "limit", "call-limit", "max-calls", "max-rate", "max-per-hour", "max-per-day", "countries")
 	return c
+}
+
+// given is a flag's value, or nil when the flag was not used.
+func given[T any](cmd *cobra.Command, flag string, value *T) *T {
+	if !cmd.Flags().Changed(flag) {
+		return nil
+	}
+	return value
 }
 
 func accountSwitch(name, short string, blocked bool) *cobra.Command {

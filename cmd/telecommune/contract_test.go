@@ -26,6 +26,7 @@ func TestContract(t *testing.T) {
 	row := "prefix destination rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge " +
 		"rounding_unit rounding_mode"
 	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
+	limited := account + " max_calls max_rate max_per_hour max_per_day countries"
 	trunk := "code carrier address transport user register channels cps prefix strip enabled"
 
 	steps := []struct{ command, fields string }{
@@ -47,8 +48,12 @@ func TestContract(t *testing.T) {
 		{"account show c-anna", account},
 		{"account set c-anna --name Anna", account},
 		{"account topup c-anna 10.00", account},
-		{"account block c-anna", account},
-		{"account unblock c-anna", account},
+		{"account set c-anna --max-calls 2 --max-rate 0.20 --max-per-hour 5.00 --max-per-day 20.00 --countries uz,DE", limited},
+		{"account show c-anna", limited},
+		{"account block c-anna", limited},
+		{"account unblock c-anna", limited},
+		{"account set c-anna --max-calls none --max-rate none --max-per-hour none --max-per-day none --countries none", account},
+		{"account set c-anna --max-per-day 20.00", account + " max_per_day"},
 		{"phone add +998901234567 --account c-anna", "number account"},
 		{
 			"contact add --account c-anna --access-number +998711000001 --to +380441234567 --label Oksana",
@@ -104,7 +109,7 @@ func TestContract(t *testing.T) {
 		},
 		{"bench rate --rows 10", "rows measured ns_per_call allocations_per_call ratio"},
 		{"bench statement --calls 3", "calls measured ms bytes ratio"},
-		{"account list", account},
+		{"account list", account + " max_per_day"},
 		{"phone list --account c-anna", "number account"},
 		{"contact list --account c-anna", "account access_number number label"},
 		{"voucher list --account c-anna", "id amount currency enterprise issued_by issued_at redeemed_by redeemed_at"},

@@ -152,6 +152,28 @@ func parseLimit(s string) (money.Amount, error) {
 	return a, err
 }
 
+// parseSum reads an amount above 0.
+func parseSum(s string) (money.Amount, error) {
+	a, err := money.Parse(s)
+	if err == nil && a <= 0 {
+		return 0, errors.New("want an amount above 0")
+	}
+	return a, err
+}
+
+// orNone reads "none", which takes a limit away, besides what parse reads.
+func orNone[T any](parse func(string) (T, error)) func(string) (T, error) {
+	return func(s string) (v T, err error) {
+		if s == "none" {
+			return v, nil
+		}
+		if v, err = parse(s); err != nil {
+			return v, fmt.Errorf("%w, or none", err)
+		}
+		return v, nil
+	}
+}
+
 // operator is who runs the command, for the books.
 func operator() string {
 	u, err := user.Current()
