@@ -69,8 +69,8 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 // spendable is what a call may spend by the limits of its account, of which l is a row with its balance locked; NULL when
 // there are none. All that running calls hold counts as spent: they may yet be charged it.
 const spendable = `LEAST(
-    CASE WHEN l.max_per_hour > 0 THEN GREATEST(0, l.max_per_hour - l.held - charged(l.code, '1 hour')) END,
-    CASE WHEN l.max_per_day > 0 THEN GREATEST(0, l.max_per_day - l.held - charged(l.code, '1 day')) END)`
+    CASE WHEN l.max_per_hour IS NOT NULL THEN GREATEST(0, l.max_per_hour - l.held - charged(l.code, '1 hour')) END,
+    CASE WHEN l.max_per_day IS NOT NULL THEN GREATEST(0, l.max_per_day - l.held - charged(l.code, '1 day')) END)`
 
 // refusals are what hold says when it books nothing.
 var refusals = map[string]error{
@@ -102,7 +102,7 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		            WHEN l.blocked THEN 'blocked'
 		            WHEN $17 <> ALL (l.countries) THEN 'country'
 		            WHEN $18 > l.max_rate THEN 'rate'
-		            WHEN l.max_calls > 0 AND l.max_calls <= calls_at_once(l.code) THEN 'calls'
+		            WHEN l.max_calls IS NOT NULL AND l.max_calls <= calls_at_once(l.code) THEN 'calls'
 		            WHEN l.free < $3 THEN 'credit'
 		            ELSE '' END AS refused
 		    FROM locked l
@@ -111,18 +111,16 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		        COALESCE(spendable < LEAST(free, $2), false) AS spend_limited,
 		        CASE WHEN refused = '' AND spendable < $3 THEN 'spent' ELSE refused END AS refused
 		    FROM limited
-		), granted AS (
-		    SELECT code, book, account, amount, spend_limited FROM decided WHERE refused = ''
 		), held AS (
-		    UPDATE balance SET held = balance.held + g.amount
-		    FROM granted g WHERE balance.book = g.book AND balance.account = g.account
+		    UPDATE balance SET held = balance.held + d.amount
+		    FROM decided d WHERE d.refused = '' AND balance.book = d.book AND balance.account = d.account
 		), opened AS (
 		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
 		        vat_percent, started_at, later_rates, access_leg)
-		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $19::jsonb FROM granted
+		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $19::jsonb FROM decided WHERE refused = ''
 		), booked AS (
 		    INSERT INTO hold (call_id, account, amount, call_limit, node, boot, spend_limited)
-		    SELECT $4, code, amount, $14, $6, $15, spend_limited FROM granted
+		    SELECT $4, code, amount, $14, $6, $15, spend_limited FROM decided WHERE refused = ''
 		)
 		SELECT amount, spend_limited, refused FROM decided`,
 		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
