@@ -10,7 +10,6 @@ import (
 
 	"github.com/lib/pq"
 
-	"telecommune/billing/tariff"
 	"telecommune/internal/money"
 	"telecommune/internal/postgres"
 )
