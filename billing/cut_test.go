@@ -181,7 +181,7 @@ func TestWriterCutAtCommit(t *testing.T) {
 	h := newHouse(t)
 	h.account(t, "ana", money.Unit)
 	pool, line := throughLine(t, h.db)
-	w := ledger.NewWriter(pool, new(postgres.Guard), time.Minute)
+	w := postgres.NewGroup(pool, new(postgres.Guard), time.Minute, ledger.PostAll)
 	line.cutting.Store(true)
 	const entries = 60
 	var posting sync.WaitGroup
@@ -191,7 +191,7 @@ func TestWriterCutAtCommit(t *testing.T) {
 				ledger.Debit("CALL", "5900", money.Cent), ledger.Credit("CALL", "2100:ana", money.Cent),
 			}}
 			for range 1000 {
-				_, err := w.Post(t.Context(), e)
+				_, err := w.Do(t.Context(), e)
 				if err == nil {
 					return
 				}

@@ -306,10 +306,7 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
 			})
 		}
 	}
-	// The hold goes first: balance - held may not fall below the limit even for a moment.
-	if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE call_id = ANY ($1)`, pq.Array(callIDs(ends))); err != nil {
-		return err
-	}
+	// What was held goes first: balance - held may not fall below the limit even for a moment.
 	if err := ledger.Hold(ctx, tx, changes...); err != nil {
 		return err
 	}
@@ -323,7 +320,7 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
 		}
 		rows[i].Entry = &posted[k].Value
 	}
-	return storeClosed(ctx, tx, rows)
+	return storeClosed(ctx, tx, callIDs(ends), rows)
 }
 
 func callIDs(ends []end) []string {
@@ -368,13 +365,14 @@ func (e end) closed(rate tariff.Row, seconds int, charge Charge) closedCall {
 	}
 }
 
-// storeClosed writes down what calls came to.
-func storeClosed(ctx context.Context, tx *sqlx.Tx, rows []closedCall) error {
+// storeClosed writes down what calls came to, and ends their holds.
+func storeClosed(ctx context.Context, tx *sqlx.Tx, calls []string, rows []closedCall) error {
 	all, err := json.Marshal(rows)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errContent, err)
 	}
 	_, err = tx.ExecContext(ctx, `
+		WITH released AS (DELETE FROM hold WHERE call_id = ANY ($2))
 		UPDATE call SET trunk = r.trunk, carrier = r.carrier, carrier_rate = r.carrier_rate, retail_rate = r.retail_rate,
 		    answered_at = r.answered_at, ended_at = r.ended_at, answered_seconds = r.answered_seconds,
 		    billed_seconds = r.billed_seconds, price = r.price, vat = r.vat, carrier_cost = r.carrier_cost,
@@ -383,7 +381,7 @@ func storeClosed(ctx context.Context, tx *sqlx.Tx, rows []closedCall) error {
 		FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, trunk text, carrier text, carrier_rate jsonb, retail_rate jsonb,
 		    answered_at timestamptz, ended_at timestamptz, answered_seconds integer, billed_seconds integer, price bigint,
 		    vat bigint, carrier_cost bigint, access_cost bigint, access_price bigint, access_vat bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
-		WHERE call.id = r.id`, string(all))
+		WHERE call.id = r.id`, string(all), pq.Array(calls))
 	return err
 }
 

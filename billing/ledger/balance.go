@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 )
 
 // MaxBalance is the most that a balance may be, either way, and the most of a limit: 10 billion units.
@@ -55,33 +58,42 @@ type Change struct {
 // Hold changes what is held of accounts, each by the sum of its changes. ErrOverdrawn, ErrHeld, ErrAccount. The rows stay
 // locked until tx ends.
 func Hold(ctx context.Context, tx *sqlx.Tx, changes ...Change) error {
-	books, accounts, amounts := make([]string, len(changes)), make([]string, len(changes)), make([]int64, len(changes))
-	for i, c := range changes {
-		books[i], accounts[i], amounts[i] = c.Book, c.Account, int64(c.Held)
+	held := map[name]money.Amount{}
+	for _, c := range changes {
+		n := name{c.Book, c.Account}
+		sum, err := held[n].Add(c.Held)
+		if err != nil {
+			return fmt.Errorf("hold of %d calls: %w", len(changes), err)
+		}
+		held[n] = sum
 	}
-	var missing int
-	err := tx.GetContext(ctx, &missing, `
-		WITH asked AS MATERIALIZED (
-		    SELECT book, account, sum(held)::bigint AS held
-		    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (book, account, held)
-		    GROUP BY book, account
-		), locked AS MATERIALIZED ( -- in the order of insertSQL
-		    SELECT b.book, b.account, a.held FROM asked a JOIN balance b ON b.book = a.book AND b.account = a.account
-		    ORDER BY b.book, b.account FOR UPDATE OF b
-		), changed AS (
-		    UPDATE balance SET held = balance.held + l.held FROM locked l
-		    WHERE balance.book = l.book AND balance.account = l.account
-		)
-		SELECT (SELECT count(*) FROM asked) - (SELECT count(*) FROM locked)`,
-		pq.Array(books), pq.Array(accounts), pq.Array(amounts))
+	var books, accounts []string
+	var amounts []int64
+	for _, n := range slices.SortedFunc(maps.Keys(held), name.compare) {
+		books, accounts, amounts = append(books, n.book), append(accounts, n.account), append(amounts, int64(held[n]))
+	}
+	var changed int
+	err := tx.GetContext(ctx, &changed, holdSQL, pq.Array(books), pq.Array(accounts), pq.Array(amounts))
 	switch {
 	case err != nil:
 		return fmt.Errorf("hold of %d calls: %w", len(changes), translate(err))
-	case missing > 0:
+	case changed < len(held):
 		return fmt.Errorf("hold of %d calls: %w", len(changes), ErrAccount)
 	}
 	return nil
 }
+
+var holdSQL = postgres.Prepared(`
+WITH locked AS MATERIALIZED (
+    SELECT b.book, b.account, c.held
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (book, account, held), LATERAL ( -- in the order of insertSQL
+        SELECT book, account FROM balance WHERE balance.book = c.book AND balance.account = c.account FOR UPDATE
+    ) AS b
+), changed AS (
+    UPDATE balance SET held = balance.held + l.held FROM locked l
+    WHERE balance.book = l.book AND balance.account = l.account
+)
+SELECT count(*) FROM locked`)
 
 // SetLimit sets how far below zero an account may go: ErrOverdrawn when it is further down already, money.ErrRange.
 func SetLimit(ctx context.Context, tx *sqlx.Tx, book, account string, limit money.Amount) (Balance, error) {

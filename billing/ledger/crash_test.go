@@ -54,7 +54,7 @@ func killed(t *testing.T, s *pgtest.Server, round int) (lost int) {
 	for p := range 8 {
 		posting.Go(func() {
 			for i := 0; ; i++ {
-				id, err := w.Post(t.Context(), topUp(fmt.Sprint(round, "/", p, "/", i), 1))
+				id, err := w.Do(t.Context(), topUp(fmt.Sprint(round, "/", p, "/", i), 1))
 				if err != nil {
 					return // the server is gone
 				}

@@ -29,44 +29,14 @@ func Post(ctx context.Context, tx *sqlx.Tx, e Entry) (uuid.UUID, error) {
 }
 
 func post(ctx context.Context, tx *sqlx.Tx, e Entry) (uuid.UUID, error) {
-	if err := e.check(); err != nil {
+	results, err := postAll(ctx, tx, []Entry{e})
+	if err != nil {
 		return uuid.Nil, err
 	}
-	content := e.content()
-	today := guess.Load()
-	for range guesses {
-		r, closed := e.row(today, content)
-		if closed == nil {
-			posted, err := insert(ctx, tx, today, []row{r}, [][]Line{e.Lines})
-			if err != nil {
-				return uuid.Nil, err
-			}
-			if found, ok := posted[e.Key]; ok {
-				return found.is(content)
-			}
-		} else if !errors.Is(closed, ErrPeriodClosed) {
-			return uuid.Nil, closed
-		}
-		now, err := look(ctx, tx, e.Key)
-		switch {
-		case err != nil:
-			return uuid.Nil, err
-		case now.Entry.Valid:
-			return existing{now.Entry.UUID, now.Key, now.Content}.is(content)
-		case closed != nil && now.same(today):
-			return uuid.Nil, closed
-		}
-		today = &now.calendar
-	}
-	return uuid.Nil, errCalendar
+	return results[0].Value, results[0].Err
 }
 
-// guesses is how often an entry is dated anew. Within one transaction the calendar changes once, if ever.
-const guesses = 3
-
-var errCalendar = fmt.Errorf("the commune's calendar changed %d times meanwhile", guesses)
-
-// row makes the row of an entry, but for what it is allowed: ErrPeriodClosed.
+// row makes the row of an entry: ErrPeriodClosed.
 func (e *Entry) row(today *calendar, content []byte) (row, error) {
 	day, err := today.day(e)
 	if err != nil {
@@ -88,9 +58,8 @@ func (e *Entry) row(today *calendar, content []byte) (row, error) {
 
 // existing is the entry of a key.
 type existing struct {
-	ID      uuid.UUID `db:"id"`
-	Key     string    `db:"key"`
-	Content []byte    `db:"content_hash"`
+	ID      uuid.UUID
+	Content []byte
 }
 
 // is gives its id if it is the one that was asked for, else ErrConflict.
@@ -99,25 +68,6 @@ func (x existing) is(content []byte) (uuid.UUID, error) {
 		return uuid.Nil, ErrConflict
 	}
 	return x.ID, nil
-}
-
-// look finds what insert stumbled upon.
-func look(ctx context.Context, tx *sqlx.Tx, key string) (*found, error) {
-	var f found
-	err := tx.GetContext(ctx, &f, `
-		SELECT c.zone, c.open_from, e.id AS entry, COALESCE(e.key, '') AS key, e.content_hash
-		FROM commune c LEFT JOIN entry e ON e.key = $1`, key)
-	if err != nil {
-		return nil, err
-	}
-	return &f, f.calendar.found()
-}
-
-type found struct {
-	calendar
-	Entry   uuid.NullUUID `db:"entry"`
-	Key     string        `db:"key"` // of Entry
-	Content []byte        `db:"content_hash"`
 }
 
 // translate turns what the schema refuses into the errors of this package.

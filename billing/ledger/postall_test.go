@@ -155,8 +155,8 @@ func postAll(t fataler, db *sqlx.DB, group []ledger.Entry) (results []ledger.Res
 	return results
 }
 
-func newWriter(db *sqlx.DB) *ledger.Writer {
-	return ledger.NewWriter(db, new(postgres.Guard), time.Minute)
+func newWriter(db *sqlx.DB) *postgres.Group[ledger.Entry, uuid.UUID] {
+	return postgres.NewGroup(db, new(postgres.Guard), time.Minute, ledger.PostAll)
 }
 
 // Two programs' writers on one database, one account that can pay for few: each poster is answered for itself, and one
@@ -169,7 +169,7 @@ func TestWritersAtOnce(t *testing.T) {
 	if _, err := post(t, db, topUp("start", 10)); err != nil {
 		t.Fatal(err)
 	}
-	writers := []*ledger.Writer{newWriter(db), newWriter(db)}
+	writers := []*postgres.Group[ledger.Entry, uuid.UUID]{newWriter(db), newWriter(db)}
 	entry := func(key, debit, credit string, amount money.Amount) ledger.Entry {
 		return ledger.Entry{Key: key, Kind: "test", Actor: "test", At: noon, Lines: []ledger.Line{
 			ledger.Debit("CALL", debit, amount), ledger.Credit("CALL", credit, amount),
@@ -182,7 +182,7 @@ func TestWritersAtOnce(t *testing.T) {
 	for i := range racers {
 		w := writers[i%2]
 		posting.Go(func() {
-			_, err := w.Post(t.Context(), entry(fmt.Sprint("pay", i), "2100:ana", "4000", 1))
+			_, err := w.Do(t.Context(), entry(fmt.Sprint("pay", i), "2100:ana", "4000", 1))
 			counted.Lock()
 			defer counted.Unlock()
 			if err == nil {
@@ -192,7 +192,7 @@ func TestWritersAtOnce(t *testing.T) {
 			}
 		})
 		posting.Go(func() {
-			id, err := w.Post(t.Context(), entry("the same", "1000", "2100:bob", 7))
+			id, err := w.Do(t.Context(), entry("the same", "1000", "2100:bob", 7))
 			if err != nil {
 				t.Error(err)
 			}
@@ -205,14 +205,14 @@ func TestWritersAtOnce(t *testing.T) {
 			if i%4 < 2 {
 				debit, credit = credit, debit
 			}
-			if _, err := w.Post(t.Context(), entry(fmt.Sprint("swap", i), debit, credit, 1)); err != nil && !errors.Is(err, ledger.ErrOverdrawn) {
+			if _, err := w.Do(t.Context(), entry(fmt.Sprint("swap", i), debit, credit, 1)); err != nil && !errors.Is(err, ledger.ErrOverdrawn) {
 				t.Error(err)
 			}
 		})
 		posting.Go(func() {
 			bad := entry(fmt.Sprint("bad", i), "1000", "2100", 1)
 			bad.Lines[0].Book, bad.Lines[1].Book = "NONE", "NONE"
-			if _, err := w.Post(t.Context(), bad); !errors.Is(err, ledger.ErrAccount) {
+			if _, err := w.Do(t.Context(), bad); !errors.Is(err, ledger.ErrAccount) {
 				t.Errorf("a book that does not exist: %v", err)
 			}
 		})
@@ -235,12 +235,12 @@ func TestPosterLeaves(t *testing.T) {
 	cancel()
 	const n = 20
 	for i := range n {
-		if _, err := w.Post(gone, topUp(fmt.Sprint(i), 1)); err != nil && !errors.Is(err, context.Canceled) {
+		if _, err := w.Do(gone, topUp(fmt.Sprint(i), 1)); err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	}
 	for i := range n {
-		if _, err := w.Post(t.Context(), topUp(fmt.Sprint(i), 1)); err != nil {
+		if _, err := w.Do(t.Context(), topUp(fmt.Sprint(i), 1)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -38,6 +38,29 @@ func TestBooksCantBeChanged(t *testing.T) {
 	}
 }
 
+// Nor by the owner, unless he turns the triggers off. Lines need their entry and their book: both stay as well.
+func TestBooksStay(t *testing.T) {
+	db := pgtest.New(t)
+	mustPost(t, db, topUp("k1", money.Unit))
+	owner := pgtest.Owner(t, db)
+	for statement, constraint := range map[string]string{
+		`UPDATE entry SET text = ''`:                     "entry_stays",
+		`DELETE FROM entry`:                              "entry_stays",
+		`TRUNCATE entry CASCADE`:                         "entry_all_stay",
+		`UPDATE line SET amount = amount * 2`:            "line_stays",
+		`DELETE FROM line`:                               "line_stays",
+		`TRUNCATE line`:                                  "line_all_stay",
+		`UPDATE book SET code = 'X' WHERE code = 'CALL'`: "book_stays",
+		`DELETE FROM book WHERE code = 'COM'`:            "book_stays",
+		`TRUNCATE book CASCADE`:                          "book_all_stay",
+		`UPDATE book SET name = 'C', currency = 'USD'`:   "",
+	} {
+		if _, err := owner.Exec(statement); postgres.Constraint(err) != constraint || (err == nil) != (constraint == "") {
+			t.Errorf("%s: %v; want %q", statement, err, constraint)
+		}
+	}
+}
+
 // What Post refuses in Go the database refuses too, from whoever writes by hand, the owner included.
 func TestDatabaseRefusesBadEntries(t *testing.T) {
 	app := pgtest.New(t)
@@ -60,6 +83,7 @@ func TestDatabaseRefusesBadEntries(t *testing.T) {
 		{"a line too many", 2, []line{{1, "CALL", 1}, {2, "CALL", -2}, {3, "CALL", 1}}, "line_number_in_entry"},
 		{"a zero line", 2, []line{{1, "CALL", 0}, {2, "CALL", 0}}, "line_not_zero"},
 		{"one line", 1, []line{{1, "CALL", 1}}, "entry_has_lines"},
+		{"no such book", 2, []line{{1, "NONE", 1}, {2, "NONE", -1}}, "line_book_fkey"},
 	}
 	for _, db := range []*sqlx.DB{app, pgtest.Owner(t, app)} {
 		for _, tt := range tests {
@@ -81,6 +105,11 @@ func TestDatabaseRefusesBadEntries(t *testing.T) {
 					t.Errorf("%v; want it refused by %s", err, tt.constraint)
 				}
 			})
+		}
+		_, err := db.Exec(`INSERT INTO line (entry_id, line_count, n, book, account, amount)
+			SELECT id, 2, n, 'CALL', '1000', 3 - 2 * n FROM gen_random_uuid() AS id, generate_series(1, 2) AS n`)
+		if postgres.Constraint(err) != "line_of_entry" {
+			t.Errorf("lines of no entry: %v; want them refused", err)
 		}
 		// Further lines of an old entry: neither beyond its count, nor in place of one of them, nor under another count.
 		for _, l := range []struct{ count, n int }{{2, 3}, {2, 1}, {4, 3}} {

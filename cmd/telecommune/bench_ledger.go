@@ -201,7 +201,7 @@ func (b *ledgerBench) single(ctx context.Context, w *way, entries []ledger.Entry
 	})
 }
 
-// grouped posts as ledger.Writer does, with a look at the clock when a transaction begins.
+// grouped posts as settlements do, with a look at the clock when a transaction begins.
 func (b *ledgerBench) grouped(ctx context.Context, w *way, entries []ledger.Entry) (time.Duration, error) {
 	type asked struct {
 		entry ledger.Entry

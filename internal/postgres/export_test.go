@@ -18,8 +18,9 @@ var (
 func SetUsersWait(d *DB, wait time.Duration) { d.usersWait = wait }
 
 const (
-	MaxLeft     = maxLeft
-	PeerTimeout = peerTimeout
+	MaxLeft      = maxLeft
+	PeerTimeout  = peerTimeout
+	GroupWriters = groupWriters
 )
 
 // Waiting tells how many wait for their transaction.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 const (
 	// MaxGroup is how many items one transaction of a Group takes.
 	MaxGroup = 512
+	// groupWriters is how many transactions of a Group run at once: while one waits for the disk, the server works for
+	// the other.
+	groupWriters = 2
 	// maxWaiting is how many items wait for their transaction.
 	maxWaiting = 1 << 14
 )
@@ -25,8 +29,9 @@ const (
 var ErrFull = errors.New("too much waits to be written")
 
 // Group makes one transaction of what several callers want to write. Nobody is kept waiting so that there be more: a
-// transaction takes whatever came while the one before it ran, and who comes alone is alone in his. Constructed, it does
-// nothing; a goroutine works while there is something to write, and ends with the last of it.
+// transaction takes what came while those before it ran, and who comes alone is alone in his. Two run at once and share
+// what there is evenly, since two equal ones are done sooner than a large and a small one. Constructed, a group does
+// nothing; goroutines work while there is something to write, and end with the last of it.
 type Group[T, R any] struct {
 	db       *sqlx.DB
 	guard    *Guard
@@ -35,7 +40,8 @@ type Group[T, R any] struct {
 
 	mu      sync.Mutex
 	waiting []*waiter[T, R]
-	working bool
+	writers int // at work
+	writing int // items in their transactions
 }
 
 // Write writes all items in tx and answers for each, in their order. An error undoes all of them; if it is not the
@@ -85,8 +91,8 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 		return false
 	}
 	g.waiting = append(g.waiting, w)
-	if !g.working {
-		g.working = true
+	if g.writers < groupWriters {
+		g.writers++
 		go g.work()
 	}
 	return true
@@ -94,7 +100,7 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 
 // work writes group after group until nobody waits.
 func (g *Group[T, R]) work() {
-	for group := g.next(); len(group) > 0; group = g.next() {
+	for group := g.next(0); len(group) > 0; group = g.next(len(group)) {
 		items := make([]T, len(group))
 		for i, w := range group {
 			items[i] = w.item
@@ -109,16 +115,23 @@ func (g *Group[T, R]) work() {
 				w.answer <- answers[i]
 			}
 		}
+		runtime.Gosched() // who was answered and has more to write, as a loop has, comes now and not in the group after the next
 	}
 }
 
-func (g *Group[T, R]) next() []*waiter[T, R] {
+// next gives a writer that has written some items its next ones: its share of all there are, so that there be as many for
+// the others. There are none only when nobody waits, and with that the writer is gone.
+func (g *Group[T, R]) next(written int) []*waiter[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), MaxGroup)
+	g.writing -= written
+	share := (len(g.waiting) + g.writing + groupWriters - 1) / groupWriters
+	n := min(len(g.waiting), share, MaxGroup)
 	group := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
-	g.working = n > 0
+	if g.writing += n; n == 0 {
+		g.writers--
+	}
 	return group
 }
 

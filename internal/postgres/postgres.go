@@ -207,12 +207,12 @@ func pool(c pq.Config, settings map[string]string) (*sqlx.DB, error) {
 	if c.ApplicationName == "" {
 		c.ApplicationName = "telecommune"
 	}
-	connector, err := pq.NewConnectorConfig(c)
+	made, err := pq.NewConnectorConfig(c)
 	if err != nil {
 		return nil, fmt.Errorf("connection: %w", err)
 	}
-	connector.Dialer(dialer{})
-	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	made.Dialer(dialer{})
+	db := sqlx.NewDb(sql.OpenDB(connector{made}), "postgres")
 	db.SetMaxOpenConns(poolSize)
 	db.SetMaxIdleConns(poolSize)
 	return db, nil

@@ -17,9 +17,12 @@ import (
 // on top, up to the lock_timeout of AsApp each time.
 const txAttempts = 8
 
-// InTx runs fn in a transaction and commits when it returns nil. A serialisation failure (40001), a deadlock (40P01)
-// or a lock not to be had in time (55P03) undoes everything and runs fn again, a bounded number of times or until ctx
-// ends; so fn must do nothing outside the transaction that can't be done twice. Who waits for a lock that is never let go
+// ErrAgain is what a function that InTx runs returns when another transaction came between what it read and what it wrote.
+var ErrAgain = errors.New("another transaction came between")
+
+// InTx runs fn in a transaction and commits when it returns nil. A serialisation failure (40001), a deadlock (40P01),
+// a lock not to be had in time (55P03) or ErrAgain undoes everything and runs fn again, a bounded number of times or until
+// ctx ends; so fn must do nothing outside the transaction that can't be done twice. Who waits for a lock that is never let go
 // waits 40 s in all: a context that ends sooner is for those who can't. An error of the commit itself may mean "stored all
 // the same": what fn writes bears a key that makes a repetition harmless.
 func InTx(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {
@@ -63,7 +66,7 @@ func inTxOnce(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) erro
 
 // passing tells whether the same transaction may well succeed when tried again.
 func passing(err error) bool {
-	return pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable) != nil
+	return errors.Is(err, ErrAgain) || pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable) != nil
 }
 
 // Constraint gives the name of the constraint that an error says was violated, or "".

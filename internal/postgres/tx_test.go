@@ -197,3 +197,26 @@ func TestConstraint(t *testing.T) {
 		}
 	}
 }
+
+// Somebody came between: the whole is done again, and given up after a while.
+func TestInTxAgain(t *testing.T) {
+	db := pgtest.New(t)
+	tries := 0
+	err := postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
+		if tries++; tries < 3 {
+			tx.MustExec(`INSERT INTO book VALUES ('AGAIN', '', 'EUR')`)
+			return fmt.Errorf("post: %w", postgres.ErrAgain)
+		}
+		return nil
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	var left int
+	if err := db.Get(&left, `SELECT count(*) FROM book WHERE code = 'AGAIN'`); err != nil || left != 0 {
+		t.Errorf("%d left of what was undone, %v", left, err)
+	}
+	if err := postgres.InTx(t.Context(), db, func(*sqlx.Tx) error { return postgres.ErrAgain }); !errors.Is(err, postgres.ErrAgain) {
+		t.Error(err)
+	}
+}
