@@ -25,6 +25,18 @@ func TestFailedWrites(t *testing.T) {
 		r       billing.Request
 		st      billing.Settlement
 		voucher string
+		batch   uuid.UUID
+	}
+	batch := func(t *testing.T, s *stage) {
+		t.Helper()
+		v, err := s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: s.account, Amount: 7, ExpiresOn: "2099-12-31"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.voucher, s.batch = v.Number, v.Batch
+	}
+	invoice := func(number string) billing.NewInvoice {
+		return billing.NewInvoice{Carrier: "K1", Number: number, Amount: money.Cent}
 	}
 	hold := func(t *testing.T, s *stage) {
 		t.Helper()
@@ -34,6 +46,9 @@ func TestFailedWrites(t *testing.T) {
 	}
 	const start = money.Unit
 	h := newHouse(t)
+	h.account(t, "ana", 100*money.Unit)
+	h.account(t, "sink", 0)
+	h.accrues(t, "2027-06-01", 10*money.Unit) // something that VAT and a carrier are due of
 	pool, fault := faulty(t, h.db)
 	for i, tt := range []struct {
 		name    string
@@ -87,18 +102,79 @@ func TestFailedWrites(t *testing.T) {
 			start - 7, 0, true,
 		},
 		{
-			"redeem a voucher",
-			func(t *testing.T, s *stage) {
-				v, err := s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: s.account, Amount: 7})
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.voucher = v.Number
-			},
+			"redeem a voucher", batch,
 			func(t *testing.T, s *stage) error {
 				return second(s.RedeemVoucher(t.Context(), s.voucher, s.account, ""))
 			},
 			start, 0, false,
+		},
+		{
+			"refund", nil,
+			func(t *testing.T, s *stage) error {
+				return second(s.Book(t.Context(), billing.Booking{Kind: billing.Refund, Account: s.account, Amount: start, Key: s.account}))
+			},
+			0, 0, true,
+		},
+		{
+			"transfer", nil,
+			func(t *testing.T, s *stage) error {
+				return second(s.Book(t.Context(), billing.Booking{
+					Kind: billing.Transfer, Account: s.account, Into: "sink", Amount: start, Key: s.account,
+				}))
+			},
+			0, 0, true,
+		},
+		{
+			"issue a batch", nil,
+			func(t *testing.T, s *stage) error {
+				return second(s.IssueVouchers(t.Context(), billing.VoucherIssue{Account: s.account, Amount: 7, Count: 3, Key: s.account}))
+			},
+			start - 21, 0, true,
+		},
+		{
+			"void a batch", batch,
+			func(t *testing.T, s *stage) error { return second(s.VoidVouchers(t.Context(), s.batch, "lost", "")) },
+			start, 0, true,
+		},
+		{
+			"expire a batch",
+			func(t *testing.T, s *stage) {
+				batch(t, s)
+				h.expire(t)
+			},
+			func(t *testing.T, s *stage) error { return second(s.ExpireVouchers(t.Context(), "")) },
+			start - 7, 0, false,
+		},
+		{
+			"type a voucher", batch,
+			func(t *testing.T, s *stage) error {
+				return second(s.TypeVoucher(t.Context(), s.voucher, s.account, "192.0.2.1"))
+			},
+			start, 0, false,
+		},
+		{
+			"take an invoice down", nil,
+			func(t *testing.T, s *stage) error { return second(s.AddInvoice(t.Context(), invoice(s.account))) },
+			start, 0, true,
+		},
+		{
+			"pay an invoice",
+			func(t *testing.T, s *stage) {
+				if _, err := s.AddInvoice(t.Context(), invoice(s.account)); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(t *testing.T, s *stage) error {
+				return second(s.PayInvoice(t.Context(), billing.InvoicePayment{Carrier: "K1", Number: s.account}))
+			},
+			start, 0, true,
+		},
+		{
+			"pay VAT", nil,
+			func(t *testing.T, s *stage) error {
+				return second(s.PayVAT(t.Context(), billing.VATPayment{Enterprise: "CALL", Amount: money.Cent, Key: s.account}))
+			},
+			start, 0, true,
 		},
 	} {
 		for _, stored := range []bool{false, true} {
@@ -131,6 +207,21 @@ func TestFailedWrites(t *testing.T) {
 				h.wantAccount(t, code, tt.balance, tt.held)
 				h.wantBooks(t)
 			})
+		}
+	}
+	// Of the writes that move nothing on the account: each happened once, in both of its runs.
+	for _, tt := range []struct {
+		query string
+		want  int
+	}{
+		{`SELECT count(*) FROM carrier_invoice`, 4},
+		{`SELECT count(*) FROM entry WHERE kind = 'carrier-invoice'`, 4},
+		{`SELECT count(*) FROM entry WHERE kind = 'carrier-payment'`, 2},
+		{`SELECT count(*) FROM entry WHERE kind = 'vat-payment'`, 2},
+		{`SELECT count(*) FROM entry WHERE kind = 'voucher-expiry'`, 2},
+	} {
+		if n := h.count(t, tt.query); n != tt.want {
+			t.Errorf("%s: %d, want %d", tt.query, n, tt.want)
 		}
 	}
 }
@@ -434,6 +525,9 @@ func TestLostAnswers(t *testing.T) {
 		{"top-up", func(key string) error {
 			return second(s.TopUp(t.Context(), billing.TopUp{Account: "ana", Amount: money.Cent, Key: key}))
 		}, money.Cent},
+		{"refund", func(key string) error {
+			return second(s.Book(t.Context(), billing.Booking{Kind: billing.Refund, Account: "ana", Amount: money.Cent, Key: key}))
+		}, -money.Cent},
 		{"issue a voucher", func(key string) error {
 			v, err := s.IssueVoucher(t.Context(), billing.VoucherIssue{Account: "ana", Amount: money.Cent, Key: key})
 			if err == nil && v.Number == "" {
