@@ -84,9 +84,9 @@ func (b Booking) allowed(a Account) error {
 	case t.holder && a.Blocked:
 		return ErrBlocked
 	case t.own && a.Balance-a.Held < b.Amount:
-		return ErrInsufficientCredit
+		return fmt.Errorf("%s was paid in and is not held: %w", max(a.Balance-a.Held, 0), ErrInsufficientCredit)
 	case t.owed && -a.Balance < b.Amount:
-		return ErrNotOwed
+		return fmt.Errorf("it owes %s: %w", max(-a.Balance, 0), ErrNotOwed)
 	}
 	return nil
 }

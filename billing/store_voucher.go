@@ -121,6 +121,9 @@ func (s *Service) issueVouchers(ctx context.Context, i VoucherIssue) ([]Voucher,
 	if i.Key == "" {
 		i.Key = uuid.NewString()
 	}
+	if len(s.key) < minKey {
+		return nil, ErrKey
+	}
 	return once(ctx, "with --key "+i.Key, func() ([]Voucher, error) { return s.storeVouchers(ctx, i) })
 }
 
