@@ -38,7 +38,7 @@ var (
 	ErrVoucherCount = fmt.Errorf("a batch has 1 to %d vouchers", MaxBatch)
 	// ErrTooManyVouchers is returned by TypeVoucher without a look-up after too many wrong numbers.
 	ErrTooManyVouchers = errors.New("too many wrong voucher numbers, try again in an hour")
-	// ErrReason is returned by Book for what needs a reason and has none.
+	// ErrReason is returned by Book and VoidVouchers for what needs a reason and has none.
 	ErrReason = errors.New("it needs a reason")
 	// ErrNotOwed is returned by Book for a write-off of more than the account owes.
 	ErrNotOwed = errors.New("more than the account owes")

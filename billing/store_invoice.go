@@ -29,7 +29,7 @@ FROM carrier_invoice i JOIN book k ON k.code = i.enterprise LEFT JOIN entry p ON
 // AddInvoice takes down a carrier's invoice and compares it with what the calls of its days have accrued: the difference
 // is an entry, so that what is owed to the carrier is what it asks for (economics.md 5.3). Taking down the same one again
 // changes nothing; another content under its number is ErrConflict. ErrAmount, ErrInvoice, ErrInvoiced, ErrNotFound for a
-// carrier that no trunk has.
+// carrier that no trunk has and no provider is.
 func (s *Service) AddInvoice(ctx context.Context, n NewInvoice) (Invoice, error) {
 	n.Enterprise = cmp.Or(n.Enterprise, "CALL")
 	err := n.check()

@@ -52,9 +52,11 @@ func (s *Service) VoucherBatches(ctx context.Context, account string) ([]Voucher
 }
 
 // VoidVouchers makes the vouchers of a batch worthless that were not redeemed, and gives their credit back to the account
-// that it came from, by one entry. Where none is left it changes nothing. ErrNotFound.
+// that it came from, by one entry. Where none is left it changes nothing. ErrNotFound, ErrReason.
 func (s *Service) VoidVouchers(ctx context.Context, batch uuid.UUID, reason, actor string) (b VoucherBatch, err error) {
-	b, err = s.endVouchers(ctx, batch, VoucherVoid, reason, actor)
+	if err = ErrReason; reason != "" {
+		b, err = s.endVouchers(ctx, batch, VoucherVoid, reason, actor)
+	}
 	if err != nil {
 		return VoucherBatch{}, fmt.Errorf("void vouchers: %w", err)
 	}

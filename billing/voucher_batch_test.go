@@ -171,6 +171,9 @@ func TestVoidVouchers(t *testing.T) {
 	if _, err := h.VoidVouchers(t.Context(), uuid.New(), "lost", ""); !errors.Is(err, billing.ErrNotFound) {
 		t.Errorf("of no batch: %v", err)
 	}
+	if _, err := h.VoidVouchers(t.Context(), vouchers[0].Batch, "", ""); !errors.Is(err, billing.ErrReason) {
+		t.Errorf("without reason: %v", err)
+	}
 	h.wantAccount(t, "shop", 90*money.Cent, 0)
 	h.wantAccount(t, "bob", 10*money.Cent, 0)
 	h.wantBooks(t)

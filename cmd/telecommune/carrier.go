@@ -48,7 +48,7 @@ accrued: such as a monthly fee, or calls that an invoice forgot. The difference 
 			})
 		},
 	}
-	carrierFlag(c, &n.Carrier, "`CODE` of the carrier, as trunks name it")
+	carrierFlag(c, &n.Carrier, "`CODE` of the carrier, as trunks name it, or of a provider of access numbers")
 	parsedFlag(c.Flags(), &n.Amount, "amount", money.Parse, "`AMOUNT` that it asks for")
 	parsedFlag(c.Flags(), &n.Days, "period", billing.ParseDays, "`DAYS` of its calls: a month, or first and last day (default: it is for no calls)")
 	c.Flags().StringVar(&n.Text, "text", "", "`REASON` of the difference, for the books")
@@ -109,11 +109,19 @@ func carrierFlag(c *cobra.Command, to *string, usage string) {
 	completeFlag(c, "carrier", carrierCodes)
 }
 
+// carrierCodes are whom calls may owe: the carriers of trunks, and the providers of access numbers that cost something.
 func carrierCodes(ctx context.Context, s services) ([]string, error) {
 	trunks, err := s.trunks.Trunks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := s.access.Providers(ctx)
 	var codes []string
 	for _, t := range trunks {
 		codes = append(codes, t.Carrier)
+	}
+	for _, p := range providers {
+		codes = append(codes, p.Code)
 	}
 	slices.Sort(codes)
 	return slices.Compact(codes), err
