@@ -44,7 +44,7 @@ type template struct {
 	debit, credit string
 	text          string // why, when nobody says it; none: somebody must
 	cents         bool   // it moves real money, in whole cents (D-05)
-	own           bool   // of credit that was paid in and is not held, so not of a limit
+	own           bool   // of the account's own credit that is not held, so not of its limit
 	owed          bool   // of what the account owes
 	holder        bool   // its holder decides, who may not while it is blocked
 }
@@ -84,7 +84,7 @@ func (b Booking) allowed(a Account) error {
 	case t.holder && a.Blocked:
 		return ErrBlocked
 	case t.own && a.Balance-a.Held < b.Amount:
-		return fmt.Errorf("%s was paid in and is not held: %w", max(a.Balance-a.Held, 0), ErrInsufficientCredit)
+		return fmt.Errorf("%s of its own is free: %w", max(a.Balance-a.Held, 0), ErrInsufficientCredit)
 	case t.owed && -a.Balance < b.Amount:
 		return fmt.Errorf("it owes %s: %w", max(-a.Balance, 0), ErrNotOwed)
 	}

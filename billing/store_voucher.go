@@ -33,8 +33,6 @@ type Voucher struct {
 	IssuedAt   time.Time      `json:"issued_at" db:"issued_at"`
 	RedeemedBy *string        `json:"redeemed_by" db:"redeemed_by"`
 	RedeemedAt *time.Time     `json:"redeemed_at" db:"redeemed_at"`
-
-	mac string // what the database knows of Number
 }
 
 // VoucherState is what became of a voucher.
@@ -148,20 +146,15 @@ func (s *Service) storeVouchers(ctx context.Context, i VoucherIssue) (vouchers [
 		if err != nil {
 			return err
 		}
-		if vouchers, err = issued(ctx, tx, batch); err != nil || len(vouchers) > 0 {
+		if vouchers, err = issued(ctx, tx, batch, numbers); err != nil || len(vouchers) > 0 {
 			return err
 		}
 		if err := insertVouchers(ctx, tx, i, a.Enterprise, batch, numbers); err != nil {
 			return err
 		}
-		vouchers, err = issued(ctx, tx, batch)
+		vouchers, err = issued(ctx, tx, batch, numbers)
 		return err
 	})
-	for n := range vouchers {
-		if err == nil {
-			vouchers[n].Number, err = numbers.of(vouchers[n].Serial, []byte(vouchers[n].mac))
-		}
-	}
 	return vouchers, err
 }
 
@@ -178,17 +171,18 @@ func mayIssue(ctx context.Context, tx *sqlx.Tx, i VoucherIssue, a Account) error
 	return err
 }
 
-// issued gives the vouchers of a batch in order.
-func issued(ctx context.Context, tx *sqlx.Tx, batch uuid.UUID) ([]Voucher, error) {
-	var rows []struct {
-		Voucher
-		MAC []byte `db:"hmac"`
+// issued gives the vouchers of a batch with their numbers, in order.
+func issued(ctx context.Context, tx *sqlx.Tx, batch uuid.UUID, numbers numbers) ([]Voucher, error) {
+	var vouchers []Voucher
+	var macs [][]byte
+	err := tx.SelectContext(ctx, &vouchers, selectVoucher+` WHERE v.batch = $1 ORDER BY v.serial`, batch)
+	if err == nil {
+		err = tx.SelectContext(ctx, &macs, `SELECT hmac FROM voucher WHERE batch = $1 ORDER BY serial`, batch)
 	}
-	err := tx.SelectContext(ctx, &rows, `
-		SELECT x.*, v.hmac FROM (`+selectVoucher+` WHERE v.batch = $1) x JOIN voucher v ON v.id = x.id ORDER BY x.serial`, batch)
-	vouchers := make([]Voucher, len(rows))
-	for n, r := range rows {
-		vouchers[n], vouchers[n].mac = r.Voucher, string(r.MAC)
+	for n := range vouchers {
+		if err == nil {
+			vouchers[n].Number, err = numbers.of(vouchers[n].Serial, macs[n])
+		}
 	}
 	return vouchers, err
 }

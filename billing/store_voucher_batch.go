@@ -35,7 +35,8 @@ SELECT e.id, substr(e.key, length('voucher-issue:') + 1) AS key, v.issued_by, mi
     k.currency, v.expires_on, v.enterprise, count(*) AS count,
     count(*) FILTER (WHERE v.state = 'open') AS open, count(*) FILTER (WHERE v.state = 'redeemed') AS redeemed,
     count(*) FILTER (WHERE v.state = 'void') AS void, count(*) FILTER (WHERE v.state = 'expired') AS expired
-FROM (SELECT v.*, ` + voucherState + ` AS state FROM voucher v) v
+FROM (
+    SELECT v.batch, v.issued_by, v.issued_at, v.amount, v.expires_on, v.enterprise, ` + voucherState + ` AS state FROM voucher v) v
     JOIN entry e ON e.id = v.batch JOIN book k ON k.code = v.enterprise`
 
 const groupBatch = `

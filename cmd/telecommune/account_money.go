@@ -22,7 +22,7 @@ var bookings = []struct {
 	},
 	{
 		billing.Refund, "refund", "Pay unused credit back to the holder of an account.", "refund anna 4.10 --key bank-2027-33",
-		"It takes credit that was paid in and is not held for a call, never a credit limit, and no more than the bank account has.", false,
+		"It takes the account's own credit that is not held for a call, never its limit, and no more than the bank account has.", false,
 	},
 	{
 		billing.Goodwill, "credit", "Give an account credit at the enterprise's cost.",
@@ -35,7 +35,7 @@ var bookings = []struct {
 	},
 	{
 		billing.Lapse, "expire", "Book credit that its holder has no more right to as earned: breakage.",
-		`expire anna 1.37 --text unused-since-2024 --key lapse-anna`, "It takes credit that was paid in and is not held for a call.", true,
+		`expire anna 1.37 --text unused-since-2024 --key lapse-anna`, "It takes the account's own credit that is not held for a call.", true,
 	},
 	{
 		billing.WriteOff, "write-off", "Give up what an account with a credit limit owes and won't pay.",

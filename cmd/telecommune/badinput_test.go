@@ -34,7 +34,7 @@ func TestBadInput(t *testing.T) {
 		{"account topup b-anna 6.00 --key b-1", "idempotency_conflict --key"},
 		{"account topup b-nobody 1.00", "b-nobody not found"},
 		{"account topup -- b-anna -1.00", "not a positive amount"},
-		{"account refund b-anna 5.01", "5.00 was paid in insufficient_credit"},
+		{"account refund b-anna 5.01", "5.00 of its own is free insufficient_credit"},
 		{"account refund b-anna 0.001", "whole cents"},
 		{"account refund b-nobody 1.00", "b-nobody not found"},
 		{"account debit b-anna 5.01 --text x", "insufficient_credit"},

@@ -32,8 +32,9 @@ func invoiceAdd() *cobra.Command {
 		Long: `Take down a carrier's invoice and book how far it differs from what its calls accrued.
 
 NUMBER is the carrier's own, and makes the command repeatable. The amount is what will be paid, in the commune's currency.
-With --period the calls of those days are compared; days that another invoice was for are refused. Without, nothing was
-accrued: such as a monthly fee, or calls that an invoice forgot. The difference goes to the costs (5000).`,
+With --period the calls of those days, which should be over, are compared; days that another invoice was for are refused.
+Without, nothing was accrued: such as a monthly fee, or calls that an invoice forgot. The difference goes to the costs
+(5000).`,
 		Example: `  telecommune carrier invoice add 2027-0815 --carrier alpha --amount 812.40 --period 2027-06
   telecommune carrier invoice add W24 --carrier beta --amount 90.00 --period 2027-06-07/2027-06-13`,
 		Args: takes(1),
