@@ -53,14 +53,15 @@ func (c *Charge) access(quote tariff.Quote, vat tariff.Percent, answered int) er
 	return nil
 }
 
-// The journal templates of economics.md 7.1 that callers cause. All lines are in the enterprise's book.
+// The journal templates of economics.md 7.1; those of bookings by hand on an account are in booking.go. All lines are in
+// the enterprise's book.
 
 // CreditAccount names the ledger account that holds the prepaid credit of an account.
 func CreditAccount(account string) string { return sub("2100", account) }
 
 // TopUpLines is T-01: money comes in.
 func TopUpLines(book, account string, amount money.Amount) []ledger.Line {
-	return []ledger.Line{ledger.Debit(book, "1000", amount), ledger.Credit(book, CreditAccount(account), amount)}
+	return Booking{Kind: PaidIn, Account: account, Amount: amount}.Lines(book)
 }
 
 // VoucherIssueLines is T-02, first half: credit goes into a voucher.
@@ -68,9 +69,29 @@ func VoucherIssueLines(book, account string, amount money.Amount) []ledger.Line 
 	return []ledger.Line{ledger.Debit(book, CreditAccount(account), amount), ledger.Credit(book, "2450", amount)}
 }
 
-// VoucherRedeemLines is T-02, second half: a voucher becomes credit.
+// VoucherRedeemLines is T-02, second half: a voucher becomes credit, also again of the account that it came from.
 func VoucherRedeemLines(book, account string, amount money.Amount) []ledger.Line {
 	return []ledger.Line{ledger.Debit(book, "2450", amount), ledger.Credit(book, CreditAccount(account), amount)}
+}
+
+// VoucherExpiryLines is breakage: the right to redeem vouchers has lapsed.
+func VoucherExpiryLines(book string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, "2450", amount), ledger.Credit(book, "4100", amount)}
+}
+
+// InvoiceLines is the adjustment when a carrier's invoice comes: what it asks for beyond what the calls accrued, or less.
+func InvoiceLines(book, carrier string, difference money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, "5000", difference), ledger.Credit(book, sub("2200", carrier), difference)}
+}
+
+// InvoicePaymentLines is T-04: a carrier's invoice is paid.
+func InvoicePaymentLines(book, carrier string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, sub("2200", carrier), amount), ledger.Credit(book, bank, amount)}
+}
+
+// VATPaymentLines passes VAT on to the tax office.
+func VATPaymentLines(book string, amount money.Amount) []ledger.Line {
+	return []ledger.Line{ledger.Debit(book, "2500", amount), ledger.Credit(book, bank, amount)}
 }
 
 // CallLines is T-03, the lines of a call, and what its access number brings and costs. Zero lines are left out; a call

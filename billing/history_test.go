@@ -31,6 +31,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	h := newHouse(t)
+	h.account(t, "other", 0)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -42,6 +43,7 @@ func TestHistories(t *testing.T) {
 		defer func() { y.Release() }() // of the last run
 		rt.Repeat(map[string]func(*rapid.T){
 			"top up":     y.topUp,
+			"book":       y.book,
 			"set limits": y.setLimits,
 			"authorise":  y.authorise,
 			"extend":     y.extend,
@@ -111,6 +113,37 @@ func (y *history) setLimits(rt *rapid.T) {
 		rt.Fatalf("%+v, %v; want %+v", a, err, l)
 	}
 	y.limits = l
+}
+
+// book is whatever somebody decides on; what may not be booked is refused and leaves all as it was.
+func (y *history) book(rt *rapid.T) {
+	b := billing.Booking{
+		Account: y.account, Into: "other", Text: "x", Key: fmt.Sprint(y.account, time.Now().UnixNano()),
+		Kind: rapid.SampledFrom([]billing.BookingKind{
+			billing.Refund, billing.Goodwill, billing.Adjustment, billing.Lapse, billing.WriteOff, billing.Transfer,
+		}).Draw(rt, "kind"),
+		Amount: money.Cent * money.Amount(rapid.Int64Range(1, 50).Draw(rt, "cents")),
+	}
+	before, err := y.Account(y.t.Context(), y.account)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	_, err = twice(y, rt, func() (billing.Account, error) { return y.Book(y.t.Context(), b) })
+	after, readErr := y.Account(y.t.Context(), y.account)
+	own := before.Balance - before.Held
+	switch {
+	case readErr != nil:
+		rt.Fatal(readErr)
+	case err == nil && (b.Kind == billing.Refund || b.Kind == billing.Lapse) && own < b.Amount,
+		err == nil && b.Kind == billing.WriteOff && after.Balance > 0:
+		rt.Fatalf("%s of %s of %+v", b.Kind, b.Amount, before)
+	case err != nil && (before != after || !errors.Is(err, billing.ErrInsufficientCredit) && !errors.Is(err, billing.ErrNotOwed) && !errors.Is(err, billing.ErrFunds)):
+		rt.Fatalf("%v: %+v, it was %+v", err, after, before)
+	case err == nil && (b.Kind == billing.Goodwill || b.Kind == billing.WriteOff):
+		y.balance += b.Amount
+	case err == nil:
+		y.balance -= b.Amount
+	}
 }
 
 func (y *history) authorise(rt *rapid.T) {

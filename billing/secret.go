@@ -32,10 +32,9 @@ func (k secret) mac(purpose, value string) ([]byte, error) {
 // fingerprint tells keys apart without giving anything of them away.
 func (k secret) fingerprint() ([]byte, error) { return k.mac("fingerprint", "") }
 
-// voucher gives the voucher number that belongs to an idempotency key: unguessable without the secret, and the same when
-// the issue is repeated.
-func (k secret) voucher(key string) (string, error) {
-	sum, err := k.mac("voucher number", key)
+// voucher gives the voucher number that belongs to a name: unguessable without the secret, and always the same.
+func (k secret) voucher(name string) (string, error) {
+	sum, err := k.mac("voucher number", name)
 	if err != nil {
 		return "", err
 	}
@@ -43,6 +42,43 @@ func (k secret) voucher(key string) (string, error) {
 	n.Mod(n, pow10(voucherDigits))
 	digits := fmt.Sprintf("%0*d", voucherDigits, n)
 	return digits + string('0'+damm(digits)), nil
+}
+
+// numberTries is how many numbers a voucher may have, in turn, should others have them. Of 10^14 numbers there are.
+const numberTries = 8
+
+// numbers are those of the vouchers that are issued under an idempotency key: when the issue is repeated they are the
+// same, and of each it is known by its HMAC which one was taken.
+type numbers struct {
+	secret secret
+	key    string
+}
+
+// candidate gives the number that the voucher of a serial has at a try, and its HMAC.
+func (n numbers) candidate(serial, try int) (number string, mac []byte, err error) {
+	name := n.key
+	if serial > 1 || try > 0 {
+		name = fmt.Sprintf("%s\x00%d\x00%d", n.key, serial, try)
+	}
+	if number, err = n.secret.voucher(name); err != nil {
+		return "", nil, err
+	}
+	mac, err = n.secret.mac("voucher", number)
+	return number, mac, err
+}
+
+// of gives the number of a voucher, in groups.
+func (n numbers) of(serial int, mac []byte) (string, error) {
+	for try := range numberTries {
+		number, its, err := n.candidate(serial, try)
+		if err != nil {
+			return "", err
+		}
+		if hmac.Equal(its, mac) {
+			return FormatVoucher(number), nil
+		}
+	}
+	return "", ErrWrongKey
 }
 
 // newPIN gives twelve random digits.

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -50,15 +49,6 @@ type AccountChange struct {
 	CallLimit *int
 	Limit     *money.Amount
 	LimitsChange
-}
-
-// TopUp is money paid in.
-type TopUp struct {
-	Account string
-	Amount  money.Amount // whole cents
-	Key     string       // makes it repeatable; none: a new one, named by an error after which it may have been done
-	Text    string       // for the bill
-	Actor   string       // who takes the money; none: this node
 }
 
 const defaultCallLimit = 7200
@@ -181,54 +171,6 @@ func (s *Service) Block(ctx context.Context, code string, blocked bool) (Account
 		return Account{}, fmt.Errorf("block account %.40q: %w", code, err)
 	}
 	return s.Account(ctx, code)
-}
-
-// TopUp pays money into an account (T-01) and gives the account as it is then. The same key with the same content pays
-// in once; with another content it is ErrConflict. ErrAmount, ErrNotFound.
-func (s *Service) TopUp(ctx context.Context, t TopUp) (Account, error) {
-	if t.Amount <= 0 || t.Amount%money.Cent != 0 {
-		return Account{}, fmt.Errorf("top up %.40q: %s is not a positive amount of whole cents: %w", t.Account, t.Amount, ErrAmount)
-	}
-	if t.Key == "" {
-		t.Key = uuid.NewString()
-	}
-	a, err := once(ctx, t.Key, func() (Account, error) { return s.topUp(ctx, t) })
-	if err != nil {
-		return Account{}, fmt.Errorf("top up %.40q: %w", t.Account, err)
-	}
-	return a, nil
-}
-
-func (s *Service) topUp(ctx context.Context, t TopUp) (a Account, err error) {
-	err = s.tx(ctx, func(tx *sqlx.Tx) error {
-		before, err := account(ctx, tx, t.Account)
-		if err != nil {
-			return err
-		}
-		_, err = ledger.Post(ctx, tx, ledger.Entry{
-			Key: "topup:" + t.Key, Kind: "topup", Text: cmp.Or(t.Text, "Top-up "+t.Account), Actor: s.actor(t.Actor),
-			At: time.Now(), Lines: TopUpLines(before.Enterprise, t.Account, t.Amount),
-		})
-		if err != nil {
-			return err
-		}
-		a, err = account(ctx, tx, t.Account)
-		return err
-	})
-	return a, err
-}
-
-// once does a write that has a key, and again when its answer got lost. When that is of no avail either, the error names
-// the key: doing the same without it would perhaps do it twice.
-func once[T any](ctx context.Context, key string, write func() (T, error)) (T, error) {
-	v, err := write()
-	if doubtful(err) && ctx.Err() == nil {
-		v, err = write()
-	}
-	if doubtful(err) {
-		err = fmt.Errorf("%w; it may have been done all the same, repeat with --key %s", err, key)
-	}
-	return v, err
 }
 
 // one is nil when a statement changed a row, else ErrNotFound.

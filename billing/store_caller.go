@@ -60,19 +60,10 @@ func (s *Service) login(ctx context.Context, account, pin string, from PINSource
 // tryPIN counts, looks up and, when wrong, records. verdict is what the caller is told; a wrong PIN must be committed,
 // so it is no error of the transaction.
 func tryPIN(ctx context.Context, tx *sqlx.Tx, account string, mac []byte, from PINSource) (c Caller, verdict, err error) {
-	// One at a time from each provider: otherwise guesses made at once would all be counted before any is recorded.
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('PIN ' || $1, 0))`, from.Provider); err != nil {
+	switch tooMany, err := failedTooOften(ctx, tx, from); {
+	case err != nil:
 		return Caller{}, nil, err
-	}
-	var failures struct{ Caller, Provider int }
-	err = tx.GetContext(ctx, &failures, `
-		SELECT (SELECT count(*) FROM pin_failure WHERE caller = $1 AND $1 <> '' AND at > now() - interval '1 hour') AS caller,
-		    (SELECT count(*) FROM pin_failure WHERE provider = $2 AND at > now() - interval '1 hour') AS provider`,
-		from.Caller, from.Provider)
-	if err != nil {
-		return Caller{}, nil, err
-	}
-	if failures.Caller >= callerFailures || failures.Provider >= providerFailures {
+	case tooMany:
 		return Caller{}, ErrTooManyPINs, nil
 	}
 	c, err = caller(ctx, tx, selectCaller+`
@@ -81,10 +72,29 @@ func tryPIN(ctx context.Context, tx *sqlx.Tx, account string, mac []byte, from P
 	if !errors.Is(err, ErrUnknownCaller) {
 		return c, nil, err
 	}
-	_, err = tx.ExecContext(ctx, `
+	return Caller{}, ErrUnknownCaller, failed(ctx, tx, from)
+}
+
+// failedTooOften tells whether there were so many wrong PINs, or vouchers, from a source that the next is not looked at.
+// Others of its provider wait until tx ends: otherwise guesses made at once would all be counted before any is recorded.
+func failedTooOften(ctx context.Context, tx *sqlx.Tx, from PINSource) (bool, error) {
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('PIN ' || $1, 0))`, from.Provider); err != nil {
+		return false, err
+	}
+	var failures struct{ Caller, Provider int }
+	err := tx.GetContext(ctx, &failures, `
+		SELECT (SELECT count(*) FROM pin_failure WHERE caller = $1 AND $1 <> '' AND at > now() - interval '1 hour') AS caller,
+		    (SELECT count(*) FROM pin_failure WHERE provider = $2 AND at > now() - interval '1 hour') AS provider`,
+		from.Caller, from.Provider)
+	return failures.Caller >= callerFailures || failures.Provider >= providerFailures, err
+}
+
+// failed records a wrong PIN or voucher.
+func failed(ctx context.Context, tx *sqlx.Tx, from PINSource) error {
+	_, err := tx.ExecContext(ctx, `
 		WITH pruned AS (DELETE FROM pin_failure WHERE at < now() - interval '1 hour')
 		INSERT INTO pin_failure (caller, provider) VALUES ($1, $2)`, from.Caller, from.Provider)
-	return Caller{}, ErrUnknownCaller, err
+	return err
 }
 
 func caller(ctx context.Context, db sqlx.QueryerContext, query string, args ...any) (Caller, error) {

@@ -33,8 +33,12 @@ var currencySyntax = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // Enterprise gives one enterprise, or ErrNotFound.
 func (s *Service) Enterprise(ctx context.Context, code string) (Enterprise, error) {
+	return enterprise(ctx, s.db, code)
+}
+
+func enterprise(ctx context.Context, db sqlx.QueryerContext, code string) (Enterprise, error) {
 	var e Enterprise
-	err := s.db.GetContext(ctx, &e, `
+	err := sqlx.GetContext(ctx, db, &e, `
 		SELECT e.code, e.name, e.vat_percent, k.currency FROM enterprise e JOIN book k ON k.code = e.code WHERE e.code = $1`, code)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound

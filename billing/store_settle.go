@@ -160,6 +160,7 @@ func passing(err error) bool {
 	for _, final := range []error{
 		ErrConflict, ErrNotFound, ErrInsufficientCredit, ErrBlocked, ErrCode, money.ErrRange, tariff.ErrRow,
 		ledger.ErrAccount, ledger.ErrEntry, ledger.ErrUnbalanced, ledger.ErrHeld, errContent,
+		ErrNotOwed, ErrFunds, ErrOtherEnterprise, ErrVoucherExpired, ErrInvoiced, ErrVATDue, ErrExists, ErrWrongKey,
 	} {
 		if errors.Is(err, final) {
 			return false

@@ -58,7 +58,7 @@ func TestVouchers(t *testing.T) {
 	if again := issue(300_001, "k1", nil); again.ID != first.ID || again.Number != first.Number {
 		t.Errorf("repeated after the block: %+v, want %+v", again, first)
 	}
-	list, err := h.Vouchers(t.Context(), "bob")
+	list, err := h.Vouchers(t.Context(), billing.VoucherFilter{Account: "bob"})
 	if err != nil || len(list) != 1 || list[0].ID != first.ID || *list[0].RedeemedBy != "bob" || list[0].Number != "" {
 		t.Errorf("%+v, %v", list, err)
 	}

@@ -47,7 +47,10 @@ func (s *site) bill(w http.ResponseWriter, r *http.Request) error {
 	if i := slices.Index(periods, st.Period); i < len(periods)-1 {
 		v.Earlier = &periods[i+1]
 	}
-	s.show(w, http.StatusOK, "bill", view{Title: "Statement " + st.Period.String(), LoggedIn: code, Bill: v})
+	s.show(w, http.StatusOK, "bill", view{
+		Title: "Statement " + st.Period.String(), LoggedIn: code, Done: s.sessions.PopString(r.Context(), doneKey), Bill: v,
+		Vouchers: voucherForms(account),
+	})
 	return nil
 }
 

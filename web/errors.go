@@ -14,6 +14,7 @@ import (
 
 	"telecommune/billing"
 	"telecommune/billing/statement"
+	"telecommune/internal/money"
 )
 
 var (
@@ -38,6 +39,18 @@ var answers = []struct {
 	{billing.ErrUnknownCaller, http.StatusUnauthorized, "Account and PIN do not belong together."},
 	{billing.ErrTooManyPINs, http.StatusTooManyRequests, "There were too many wrong PINs. Try again in an hour."},
 	{errLoggedOut, http.StatusUnauthorized, "Log in to see that."},
+	{billing.ErrVoucherNumber, http.StatusUnprocessableEntity, "That is not a voucher number: it has 15 digits. Check what you typed."},
+	{billing.ErrNoVoucher, http.StatusUnprocessableEntity, "There is no voucher of that number. Check what you typed."},
+	{billing.ErrVoucherSpent, http.StatusConflict, "That voucher was redeemed before."},
+	{billing.ErrVoucherVoid, http.StatusConflict, "That voucher was made void. Ask whoever gave it to you."},
+	{billing.ErrVoucherExpired, http.StatusConflict, "That voucher has expired."},
+	{billing.ErrTooManyVouchers, http.StatusTooManyRequests, "There were too many wrong voucher numbers. Try again in an hour."},
+	{billing.ErrInsufficientCredit, http.StatusConflict, "There is not so much free on your account."},
+	{billing.ErrBlocked, http.StatusForbidden, "This account is blocked."},
+	{billing.ErrConflict, http.StatusConflict, "This form was sent before with another amount. Send it again to make another voucher."},
+	{billing.ErrAmount, http.StatusUnprocessableEntity, noAmount},
+	{money.ErrSyntax, http.StatusUnprocessableEntity, noAmount},
+	{money.ErrRange, http.StatusUnprocessableEntity, noAmount},
 	{billing.ErrNotFound, http.StatusNotFound, "There is no such account."},
 	{statement.ErrPeriod, http.StatusNotFound, "There is no statement for that month."},
 	{errNoPage, http.StatusNotFound, "There is no such page."},
@@ -51,8 +64,9 @@ var answers = []struct {
 }
 
 const (
-	away  = "The books can't be reached just now. Try again in a minute."
-	fault = "Something went wrong on our side. It was noted; try again later."
+	away     = "The books can't be reached just now. Try again in a minute."
+	noAmount = "That is not an amount: want one such as 2.50."
+	fault    = "Something went wrong on our side. It was noted; try again later."
 )
 
 // answer gives status and words for an error.
@@ -95,12 +109,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case status == http.StatusTooManyRequests, status == http.StatusUnauthorized && r.Method == http.MethodPost:
 		s.Log.Warn("log-in refused", "client", s.client(r), "err", err)
 	}
-	if fast, ok := errors.AsType[tooFast](err); ok {
-		w.Header().Set("Retry-After", seconds(fast.wait))
-	}
-	if errors.Is(err, billing.ErrTooManyPINs) {
-		w.Header().Set("Retry-After", "3600")
-	}
+	retryAfter(w, err)
 	v := view{Title: http.StatusText(status), Problem: text}
 	name := "error"
 	if status == http.StatusUnauthorized || status == http.StatusTooManyRequests {
@@ -110,4 +119,14 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	s.show(w, status, name, v)
+}
+
+// retryAfter tells programs when to try again, where that is known (RFC 9110, 10.2.3).
+func retryAfter(w http.ResponseWriter, err error) {
+	if fast, ok := errors.AsType[tooFast](err); ok {
+		w.Header().Set("Retry-After", seconds(fast.wait))
+	}
+	if errors.Is(err, billing.ErrTooManyPINs) || errors.Is(err, billing.ErrTooManyVouchers) {
+		w.Header().Set("Retry-After", "3600")
+	}
 }

@@ -15,8 +15,8 @@ var files embed.FS
 // pages are the templates by name, each within the layout.
 var pages = func() map[string]*template.Template {
 	all := map[string]*template.Template{}
-	for _, name := range []string{"login", "bill", "error"} {
-		all[name] = template.Must(template.ParseFS(files, "pages/layout.html", "pages/"+name+".html"))
+	for _, name := range []string{"login", "bill", "voucher", "error"} {
+		all[name] = template.Must(template.ParseFS(files, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}
 	return all
 }()
@@ -36,7 +36,9 @@ type view struct {
 	LoggedIn string // account code
 	Problem  string // what went wrong
 	Account  string // as typed at the log-in
+	Done     string // what was done just now
 	Bill     billView
+	Vouchers voucherView
 }
 
 // show writes a page. It is made whole first: a fault in it is an error, not half a page.

@@ -17,6 +17,7 @@ const (
 
 	accountKey = "account" // whose bill the session may see
 	pinKey     = "pin"     // HMAC of the PIN that opened it
+	doneKey    = "done"    // what the next page says was done
 )
 
 // errFull is an answer of the session store.

@@ -1,4 +1,4 @@
-// Package web is what people see in a browser: log-in with account and PIN, and the bill. The pages are made on the
+// Package web is what people see in a browser: log-in with account and PIN, the bill, and vouchers. The pages are made on the
 // server, work without script and load nothing from another host.
 package web
 
@@ -41,7 +41,8 @@ type Options struct {
 type site struct {
 	Options
 	sessions *scs.SessionManager
-	logIns   *limiter
+	logIns   *limiter // by client
+	vouchers *limiter // by account: typed and made
 }
 
 // New makes the pages.
@@ -49,7 +50,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &site{Options: o, logIns: newLimiter(10, 30*time.Second)}
+	s := &site{Options: o, logIns: newLimiter(10, 30*time.Second), vouchers: newLimiter(10, 30*time.Second)}
 	s.sessions = newSessions(o.Secure)
 	s.sessions.ErrorFunc = s.refuse
 
@@ -58,7 +59,9 @@ func New(o Options) http.Handler {
 	private.Handle("GET /login", s.page(s.loginForm))
 	private.Handle("POST /login", s.page(s.login))
 	private.Handle("POST /logout", s.page(s.logout))
-	for _, path := range []string{"/{$}", "/login", "/logout"} {
+	private.Handle("POST /voucher/redeem", s.page(s.redeemVoucher))
+	private.Handle("POST /voucher/issue", s.page(s.issueVoucher))
+	for _, path := range []string{"/{$}", "/login", "/logout", "/voucher/redeem", "/voucher/issue"} {
 		private.Handle(path, s.problem(errMethod))
 	}
 	for ext := range forms {

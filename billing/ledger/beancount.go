@@ -75,15 +75,26 @@ func (b beancount) entry(p Posted, currencies map[string]money.Currency) {
 	}
 }
 
-// An assertion of beancount counts at the start of its day, so these bear the day after the last entry.
+// An assertion of beancount counts at the start of its day, so these bear the day after the last entry. It is of the
+// account and all below it.
 func (b beancount) footer(accounts []exported, last Date) {
 	day, err := time.Parse(time.DateOnly, string(last))
 	if err != nil {
 		panic("a date of the books is none: " + err.Error()) // Date.Scan writes no other
 	}
 	b.WriteString("\n")
-	for _, a := range accounts {
+	for i, a := range accounts {
+		balance, err := a.Balance, error(nil)
+		for _, below := range accounts[i+1:] { // which come next in their order
+			if below.Book != a.Book || !strings.HasPrefix(below.Account, a.Account+":") || err != nil {
+				break
+			}
+			balance, err = balance.Add(below.Balance)
+		}
+		if err != nil {
+			continue // a sum that does not fit; those below it are asserted one by one
+		}
 		fmt.Fprintf(b, "%s balance %s  %s ~ 0 %s\n", day.AddDate(0, 0, 1).Format(time.DateOnly),
-			beancountName(a.Book, a.Account), beancountAmount(a.Balance), a.Currency)
+			beancountName(a.Book, a.Account), beancountAmount(balance), a.Currency)
 	}
 }

@@ -2,7 +2,10 @@ package statement
 
 import (
 	"bytes"
+	"errors"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,6 +127,39 @@ func TestEveryOutcomeHasWords(t *testing.T) {
 	} {
 		if outcomes[o] == "" {
 			t.Errorf("no words for %q", o)
+		}
+	}
+}
+
+// Whatever may move a balance has words, the same in every form of the bill.
+func TestEveryBookingHasWords(t *testing.T) {
+	s := Statement{Account: "anna", Period: Period{2027, 6}, Zone: "UTC", Currency: "EUR"}
+	want := map[string]string{
+		string(billing.PaidIn): "Top-up: why", string(billing.Refund): "Refund: why", string(billing.Goodwill): "Credit: why",
+		string(billing.Adjustment): "Charge: why", string(billing.Lapse): "Expired credit: why",
+		string(billing.WriteOff): "Written off: why", string(billing.Transfer): "Transfer: why",
+		"voucher-issue": "Voucher: why", "voucher-redeem": "Voucher: why", "voucher-void": "Voucher made void: why",
+		"reversal": "Taken back: why",
+	}
+	for _, kind := range slices.Sorted(maps.Keys(want)) {
+		s.Bookings = append(s.Bookings, Booking{Kind: kind, Text: "why", Amount: -money.Cent})
+		s.Closing -= money.Cent
+	}
+	if err := s.total(); err != nil {
+		t.Fatal(err)
+	}
+	var text, table bytes.Buffer
+	if err := errors.Join(s.WriteText(&text), s.WriteCSV(&table)); err != nil {
+		t.Fatal(err)
+	}
+	for form, said := range map[string]string{
+		"text": text.String(), "CSV": table.String(), "page": htmltest.Text(htmltest.Check(t, page(t, s))),
+		"PDF": poppler(t, pdf(t, s), "pdftotext", "-layout", "FILE", "-"),
+	} {
+		for kind, words := range want {
+			if !strings.Contains(said, words) {
+				t.Errorf("%s: %s is not %q", form, kind, words)
+			}
 		}
 	}
 }

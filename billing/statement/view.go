@@ -91,8 +91,15 @@ var outcomes = map[billing.Outcome]string{
 // The words for kinds of bookings.
 var kinds = map[string]string{
 	"topup":          "Top-up",
+	"refund":         "Refund",
+	"credit":         "Credit",
+	"debit":          "Charge",
+	"expiry":         "Expired credit",
+	"write-off":      "Written off",
+	"transfer":       "Transfer",
 	"voucher-issue":  "Voucher",
 	"voucher-redeem": "Voucher",
+	"voucher-void":   "Voucher made void",
 	"reversal":       "Taken back",
 }
 

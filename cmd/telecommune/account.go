@@ -15,9 +15,10 @@ func accountCommand() *cobra.Command {
 		Use:   "account",
 		Short: "Look after the callers' prepaid accounts.",
 	}
-	c.AddCommand(accountAdd(), accountList(), accountShow(), accountSet(), accountTopUp(),
+	c.AddCommand(accountAdd(), accountList(), accountShow(), accountSet(),
 		accountSwitch("block", "Keep an account from making calls; running calls end within what is held.", true),
 		accountSwitch("unblock", "Let an account make calls again.", false))
+	c.AddCommand(accountBookings()...)
 	return c
 }
 
@@ -166,40 +167,6 @@ func accountAction(use, short, example string,
 			})
 		},
 	}
-}
-
-func accountTopUp() *cobra.Command {
-	var key, text string
-	c := &cobra.Command{
-		Use:   "topup CODE AMOUNT",
-		Short: "Pay money into an account.",
-		Long: `Pay money into an account.
-
-Give each payment a --key of your own, such as the number of its receipt. When the answer gets lost nobody knows whether
-the money was paid in; the same command with the same key can then be given again, and pays in once. Without a key each
-repetition pays in again.`,
-		Example:           "  telecommune account topup anna 10.00 --key till-2027-118",
-		Args:              takes(2),
-		ValidArgsFunction: completeFrom(accountCodes),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			amount, err := argument("AMOUNT", args[1], money.Parse)
-			if err != nil {
-				return err
-			}
-			return with(cmd, func(ctx context.Context, s services) error {
-				a, err := s.billing.TopUp(ctx, billing.TopUp{
-					Account: args[0], Amount: amount, Key: key, Text: text, Actor: operator(),
-				})
-				if err != nil {
-					return err
-				}
-				return show(cmd, a)
-			})
-		},
-	}
-	c.Flags().StringVar(&key, "key", "", "`KEY` of this payment, such as a receipt's number: it pays in once however often it is repeated")
-	c.Flags().StringVar(&text, "text", "", "`TEXT` for the bill")
-	return c
 }
 
 func accountCodes(ctx context.Context, s services) ([]string, error) {

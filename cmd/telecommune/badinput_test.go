@@ -13,8 +13,9 @@ func TestBadInput(t *testing.T) {
 	ok(t, "access-number", "add", "+998711000002", "--provider", "b-pstn", "--country", "UZ")
 	ok(t, "trunk", "add", "b-alpha", "--address", "192.0.2.20:5060")
 	ok(t, "phone", "add", "+998901234568", "--account", "b-anna")
-	before := snapshot(t)
+	ok(t, "carrier", "invoice", "add", "b-bill", "--carrier", "b-alpha", "--amount", "1000000.00", "--period", "2027-06")
 	spent := spentVoucher(t)
+	before := snapshot(t)
 
 	deck := file(t, "bad.csv", "prefix,rate_per_minute\n998,0.05\n99871,0.0512345\n99890,-1\n998,0.07\n9989012345678901,1\n7,1e3\n")
 	column := file(t, "column.csv", "prefix,rate_per_minute,colour\n998,0.05,red\n")
@@ -33,6 +34,27 @@ func TestBadInput(t *testing.T) {
 		{"account topup b-anna 6.00 --key b-1", "idempotency_conflict --key"},
 		{"account topup b-nobody 1.00", "b-nobody not found"},
 		{"account topup -- b-anna -1.00", "not a positive amount"},
+		{"account refund b-anna 5.01", "5.00 of its own is free insufficient_credit"},
+		{"account refund b-anna 0.001", "whole cents"},
+		{"account refund b-nobody 1.00", "b-nobody not found"},
+		{"account debit b-anna 5.01 --text x", "insufficient_credit"},
+		{"account expire b-anna 5.01 --text x", "insufficient_credit"},
+		{"account write-off b-anna 0.01 --text x", "it owes 0.00 more than"},
+		{"account transfer b-anna b-anna 1.00", "another account"},
+		{"account transfer b-anna b-nobody 1.00", "b-nobody not found"},
+		{"account transfer b-anna b-giver 5.01", "insufficient_credit"},
+		{"voucher batch --account b-anna --count 6 --amount 1.00", "insufficient_credit"},
+		{"voucher batch --account b-anna --count 10001 --amount 0.01", "1 to 10000"},
+		{"voucher batch --account b-anna --count 2 --amount 0.01 --expires 2020-01-01", "2020-01-01 is over expired"},
+		{"voucher void 01987a3c-5f2e-7c1d-8a4b-0123456789ab --text x", "not found"},
+		{"carrier invoice add 1 --carrier b-nobody --amount 1.00", "b-nobody carrier not found"},
+		{"carrier invoice add 1 --carrier b-alpha --amount 0.001", "whole cents"},
+		{"carrier invoice pay 1 --carrier b-alpha", "b-alpha not found list"},
+		{"carrier invoice pay b-bill --carrier b-alpha", "insufficient_funds bank"},
+		{"carrier invoice add b-bill --carrier b-alpha --amount 999999.00", "idempotency_conflict"},
+		{"carrier invoice add b-2 --carrier b-alpha --amount 1.00 --period 2027-06-30/2027-07-01", "b-bill these days --period"},
+		{"enterprise vat due b-nobody", "not found"},
+		{"enterprise vat pay CALL 1000.00", "due vat due"},
 		{"account add b-anna", "b-anna exists already"},
 		{"account add b/anna", "letters, digits"},
 		{"account add " + strings.Repeat("x", 33), "1 to 32"},
@@ -119,7 +141,8 @@ func snapshot(t *testing.T) string {
 	return ok(t, "commune", "show") + ok(t, "account", "show", "b-anna", "-o", "csv") + ok(t, "provider", "list", "-o", "csv") +
 		ok(t, "access-number", "list", "-o", "csv") + ok(t, "trunk", "list", "-o", "csv") +
 		ok(t, "phone", "list", "-o", "csv") + ok(t, "contact", "list", "-o", "csv") +
-		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv")
+		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv") + ok(t, "carrier", "invoice", "list", "-o", "csv") +
+		ok(t, "voucher", "batches", "-o", "csv")
 }
 
 // spentVoucher is a voucher that somebody redeemed.

@@ -16,9 +16,12 @@ const completionTime = 2 * time.Second
 type names func(ctx context.Context, s services) ([]string, error)
 
 // completeFrom completes a command's first argument from the database.
-func completeFrom(names names) cobra.CompletionFunc {
+func completeFrom(names names) cobra.CompletionFunc { return completeFirst(1, names) }
+
+// completeFirst completes a command's first n arguments from the database.
+func completeFirst(n int, names names) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
+		if len(args) >= n {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return lookUp(cmd, names)

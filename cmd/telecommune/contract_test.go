@@ -25,6 +25,9 @@ func TestContract(t *testing.T) {
 	version := "kind name version currency zone active_from source imported_at rows holidays in_force"
 	row := "prefix destination rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge " +
 		"rounding_unit rounding_mode"
+	voucher := "id batch serial amount currency expires_on state enterprise issued_by issued_at redeemed_by redeemed_at"
+	batch := "id key issued_by issued_at amount currency expires_on enterprise count open redeemed void expired"
+	invoice := "enterprise carrier number from to amount accrued difference currency received_at paid_at entry payment"
 	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
 	limited := account + " max_calls max_rate max_per_hour max_per_day countries"
 	trunk := "code carrier address transport user register channels cps prefix strip enabled"
@@ -61,10 +64,13 @@ func TestContract(t *testing.T) {
 		},
 		{"pin issue --account c-anna", "account pin"},
 		{"pin revoke --account c-anna", "account revoked"},
-		{
-			"voucher issue 1.00 --account c-anna",
-			"id code amount currency enterprise issued_by issued_at redeemed_by redeemed_at",
-		},
+		{"account refund c-anna 1.00", account},
+		{"account credit c-anna 1.00 --text x", account},
+		{"account debit c-anna 1.00 --text x", account},
+		{"account expire c-anna 1.00 --text x", account},
+		{"voucher issue 1.00 --account c-anna", voucher + " code"},
+		{"carrier invoice add c-1 --carrier c-alpha --amount 1.00 --period 2027-06", invoice},
+		{"carrier invoice pay c-1 --carrier c-alpha", invoice},
 		{"route explain +998711234567 --account c-anna", "number at candidates skipped"},
 		{"rate explain +998711234567 --seconds 125 --account c-anna", "number at prefix destination deck " +
 			"effective_from effective_to window currency rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
@@ -83,6 +89,10 @@ func TestContract(t *testing.T) {
 	for _, s := range steps {
 		checkFields(t, s.command, object(t, strings.Fields(s.command)...), s.fields)
 	}
+
+	bought := decode[[]map[string]any](t, ok(t, strings.Fields("voucher batch --account c-anna --count 2 --amount 0.50 --expires 2099-12-31 -o json")...))
+	checkFields(t, "voucher batch", bought[1], voucher+" code")
+	checkFields(t, "voucher void", object(t, "voucher", "void", bought[0]["batch"].(string), "--text", "x"), batch)
 
 	id := oneCall(t)
 	call := "id account access_number caller number destination trunk started_at answered_at ended_at answered_seconds " +
@@ -112,8 +122,11 @@ func TestContract(t *testing.T) {
 		{"account list", account + " max_per_day"},
 		{"phone list --account c-anna", "number account"},
 		{"contact list --account c-anna", "account access_number number label"},
-		{"voucher list --account c-anna", "id amount currency enterprise issued_by issued_at redeemed_by redeemed_at"},
+		{"voucher list --account c-anna", voucher},
+		{"voucher batches --account c-anna", batch},
+		{"carrier invoice list --carrier c-alpha", invoice},
 		{"call list --account c-anna", call},
+		{"enterprise vat due CALL", "month vat paid due currency"},
 		{"books trial", "book account debit credit balance"},
 		{"period list", "period state entries closed_at closed_by seal"},
 		{"books journal", "id key kind text actor at date zone posted_at lines"},
@@ -186,7 +199,7 @@ func oneCall(t *testing.T) billing.CallID {
 		Origin: billing.Origin{
 			Call: id, AccessCall: id, Provider: "c-pstn", AccessNumber: "+998711000001", Caller: "+998901234567", Started: now,
 		},
-		Account: "c-anna", Number: "+998711234567", Rate: retail, CallLimit: 600,
+		Account: "c-anna", Number: "+998711234567", Rate: retail, VAT: 19_000_000, CallLimit: 600,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,8 @@ import (
 // whole seconds).
 var (
 	amountFields = strings.Fields(`balance held free limit amount price vat carrier_cost cost debit credit rate_per_minute
-		connect_fee minimum_charge rounding_unit opening_balance closing_balance vat_percent cost_per_minute cost_connect_fee access_price access_cost`)
+		connect_fee minimum_charge rounding_unit opening_balance closing_balance vat_percent cost_per_minute cost_connect_fee
+		access_price access_cost accrued difference paid due`)
 	amountSyntax  = regexp.MustCompile(`^-?[0-9]+\.[0-9]{2,6}$`)
 	percentSyntax = regexp.MustCompile(`^[0-9]+(\.[0-9]{1,6})?$`)
 	instantFields = regexp.MustCompile(`(^|_)(at|of|from|to)$`)

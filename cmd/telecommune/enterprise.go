@@ -13,7 +13,7 @@ func enterpriseCommand() *cobra.Command {
 		Use:   "enterprise",
 		Short: "Look after the enterprises that sell calls.",
 	}
-	c.AddCommand(enterpriseShow(), enterpriseSet())
+	c.AddCommand(enterpriseShow(), enterpriseSet(), enterpriseVAT())
 	return c
 }
 

@@ -88,7 +88,7 @@ decimals such as 12.50; instants are RFC 3339.`,
 		doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(),
 		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), tariffCommand(), exchangeRateCommand(),
 		rateCommand(), routeCommand(),
-		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(),
+		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(), carrierCommand(),
 		callCommand(), statementCommand(), booksCommand(), periodCommand(), enterpriseCommand(), communeCommand(),
 		benchCommand(), versionCommand(),
 	)

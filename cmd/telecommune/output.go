@@ -52,17 +52,22 @@ func show[T any](cmd *cobra.Command, object T) error {
 // list writes rows: an array as JSON, never null; a table or CSV with a header. The table has only the named columns,
 // or all when none is named; a row type's columns are its exported fields under their JSON names.
 func list[T any](cmd *cobra.Command, rows []T, tableColumns ...string) error {
-	switch outputFormat(cmd) {
+	return listTo(cmd.OutOrStdout(), outputFormat(cmd), rows, tableColumns...)
+}
+
+// listTo is list in a format of that flag, to whatever is written.
+func listTo[T any](w io.Writer, format string, rows []T, tableColumns ...string) error {
+	switch format {
 	case formatJSON:
-		return writeJSON(cmd.OutOrStdout(), append([]T{}, rows...))
+		return writeJSON(w, append([]T{}, rows...))
 	case formatCSV:
-		return writeCSV(cmd.OutOrStdout(), rows)
+		return writeCSV(w, rows)
 	}
 	columns := columnsOf(reflect.TypeFor[T]())
 	if len(tableColumns) > 0 {
 		columns = slices.DeleteFunc(columns, func(c column) bool { return !slices.Contains(tableColumns, c.name) })
 	}
-	return writeTable(cmd.OutOrStdout(), columns, len(rows), func(n, col int) cell {
+	return writeTable(w, columns, len(rows), func(n, col int) cell {
 		return columns[col].in(reflect.ValueOf(rows[n]))
 	})
 }

@@ -65,6 +65,68 @@ func TestMoneyMoves(t *testing.T) {
 	}
 }
 
+// TestDesk is a day at the treasurer's desk: what each command books, and what stands in the books in the evening.
+func TestDesk(t *testing.T) {
+	ok(t, "trunk", "add", "t-alpha", "--address", "192.0.2.20:5060", "--carrier", "t-acme")
+	ok(t, "account", "add", "t-anna")
+	ok(t, "account", "add", "t-shop", "--limit", "10.00")
+	for range 2 { // each has a key of its own, or is one by its nature
+		for _, line := range []string{
+			"account topup t-anna 50.00 --key t-1",
+			"account refund t-anna 4.00 --key t-1",
+			"account credit t-anna 0.50 --key t-1 --text goodwill",
+			"account debit t-anna 0.25 --key t-1 --text fee",
+			"account expire t-anna 0.125 --key t-1 --text unused",
+			"account transfer t-anna t-shop 2.00 --key t-1",
+			"account debit t-shop 7.00 --key t-2 --text phones",
+			"account write-off t-shop 4.00 --key t-1 --text insolvent",
+			"carrier invoice add 815 --carrier t-acme --amount 12.00",
+			"carrier invoice pay 815 --carrier t-acme",
+		} {
+			ok(t, strings.Fields(line)...)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "vouchers.csv")
+	batch := strings.Fields("voucher batch --account t-anna --count 3 --amount 1.00 --expires 2099-12-31 --key t-3 -o csv --file " + name)
+	ok(t, batch...)
+	printed, err := os.ReadFile(name)
+	if err != nil || strings.Count(string(printed), "\n") != 4 || !strings.HasPrefix(string(printed), "id,batch,serial,code,amount,currency,expires_on,") {
+		t.Fatalf("%s, %v", printed, err)
+	}
+	if stat, err := os.Stat(name); err != nil || stat.Mode().Perm() != 0o600 {
+		t.Errorf("others can read the codes: %v, %v", stat, err)
+	}
+	ok(t, batch...)
+	if again, err := os.ReadFile(name); err != nil || string(again) != string(printed) {
+		t.Errorf("the same key gives other vouchers: %s, %v", again, err)
+	}
+	row := strings.Split(strings.Split(string(printed), "\n")[1], ",")
+	ok(t, "voucher", "redeem", row[3], "--account", "t-shop")
+	if v := object(t, "voucher", "void", row[1], "--text", "lost"); v["void"] != json.Number("2") || v["redeemed"] != json.Number("1") {
+		t.Errorf("void: %v", v)
+	}
+	if expired := decode[[]any](t, ok(t, "voucher", "expire", "-o", "json")); len(expired) != 0 {
+		t.Errorf("expired: %v", expired)
+	}
+	for account, want := range map[string]string{"t-anna": "43.125", "t-shop": "0.00"} {
+		if a := object(t, "account", "show", account); a["balance"] != want {
+			t.Errorf("%v, want %s", a, want)
+		}
+	}
+	bill := ok(t, "statement", "t-anna")
+	for _, line := range []string{"Refund of unused credit", "Credit: goodwill", "Charge: fee", "Expired credit: unused", "Transfer from t-anna to t-shop", "Voucher made void: lost"} {
+		if !strings.Contains(bill, line) {
+			t.Errorf("the bill does not say %q:\n%s", line, bill)
+		}
+	}
+	if r := tcWith(t, "", "__complete", "--state", state, "account", "transfer", "t-anna", ""); !strings.Contains(r.out, "t-shop\n") {
+		t.Errorf("the second account is not completed: %s%s", r.out, r.err)
+	}
+	if r := tcWith(t, "", "__complete", "--state", state, "carrier", "invoice", "list", "--carrier", ""); !strings.Contains(r.out, "t-acme\n") {
+		t.Errorf("carriers are not completed: %s%s", r.out, r.err)
+	}
+}
+
 func TestProviderChangesHands(t *testing.T) {
 	trusted := func(line string) any { return object(t, strings.Fields(line)...)["trust_caller_id"] }
 	for _, tt := range []struct {

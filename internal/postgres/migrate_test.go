@@ -49,7 +49,7 @@ func TestMigrateSeveralAtOnce(t *testing.T) {
 	}
 }
 
-// Entries from before they had hashes get theirs, and are counted.
+// Entries from before they had hashes get theirs, and are counted; vouchers from before there were batches are one each.
 func TestMigrateBooksInUse(t *testing.T) {
 	dsn := emptyDatabase(t)
 	config, err := postgres.ParseDSN(dsn)
@@ -77,11 +77,19 @@ func TestMigrateBooksInUse(t *testing.T) {
 			INSERT INTO line (entry_id, line_count, n, book, account, amount)
 			SELECT id, 2, n, 'CALL', '1000', amount FROM e, (VALUES (1, 5), (2, -5)) AS l (n, amount)`, key)
 	}
+	owner.MustExec(`
+		INSERT INTO account (id, code) VALUES (gen_random_uuid(), 'ana');
+		INSERT INTO voucher (id, hmac, enterprise, amount, issued_by) SELECT id, 'x', 'CALL', 5, 'ana' FROM entry WHERE key = 'one'`)
 	db, err := postgres.Open(t.Context(), postgres.Options{DSN: dsn, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	var batch string
+	err = db.QueryRow(`SELECT e.key FROM voucher v JOIN entry e ON e.id = v.batch WHERE v.serial = 1`).Scan(&batch)
+	if err != nil || batch != "one" {
+		t.Errorf("the voucher is of batch %q, %v", batch, err)
+	}
 	var right, counted int
 	err = db.QueryRow(`
 		SELECT count(*) FILTER (WHERE hash = entry_hash(e) AND zone = 'UTC'), (SELECT sum(entries) FROM tally)
