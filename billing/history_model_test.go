@@ -33,6 +33,10 @@ type modelCharge struct {
 // modelCountries are the numbers that histories call.
 var modelCountries = map[e164.Number]billing.Countries{"+380441234567": "UA", "+18765230123": "JM", "+12125550123": "US"}
 
+func modelQuote(r billing.Request) tariff.Quote {
+	return tariff.Quote{Row: r.Rate, Later: r.Later, Access: r.Access.PassedOn}
+}
+
 func (m *model) held() (sum money.Amount) {
 	for _, c := range m.running {
 		sum += c.hold.Amount
@@ -61,7 +65,7 @@ func (m *model) spendable() money.Amount {
 
 // authorise is what a request must get. It opens no call.
 func (m *model) authorise(r billing.Request) (billing.Hold, error) {
-	quote := tariff.Quote{Row: r.Rate, Later: r.Later}
+	quote := modelQuote(r)
 	perMinute, _ := quote.Told()
 	most, err := quote.Price(r.CallLimit)
 	if err != nil {
@@ -93,7 +97,7 @@ func (m *model) authorise(r billing.Request) (billing.Hold, error) {
 func (m *model) extend(c *modelCall) (billing.Hold, error) {
 	quote := c.quote
 	if !c.answered.IsZero() {
-		quote = tariff.Quote{Row: quote.At(c.answered)}
+		quote = quote.Answered(c.answered)
 	}
 	most, err := quote.Price(c.limit)
 	if err != nil {

@@ -41,11 +41,14 @@ func TestHistories(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer func() { y.Release() }() // of the last run
+		y.topUp(rt)
+		y.setLimits(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"top up":     y.topUp,
 			"book":       y.book,
 			"set limits": y.setLimits,
 			"authorise":  y.authorise,
+			"and again":  y.authorise, // calls should run beside each other
 			"extend":     y.extend,
 			"alive":      y.alive,
 			"settle":     y.settle,
@@ -90,7 +93,7 @@ func twice[T comparable](y *history, rt *rapid.T, step func() (T, error)) (T, er
 func (y *history) topUp(rt *rapid.T) {
 	top := billing.TopUp{
 		Account: y.account, Key: fmt.Sprint(y.account, time.Now().UnixNano()),
-		Amount: money.Cent * money.Amount(rapid.Int64Range(1, 50).Draw(rt, "cents")),
+		Amount: money.Cent * money.Amount(rapid.Int64Range(1, 200).Draw(rt, "cents")),
 	}
 	if _, err := twice(y, rt, func() (billing.Account, error) { return y.TopUp(y.t.Context(), top) }); err != nil {
 		rt.Fatal(err)
@@ -98,15 +101,15 @@ func (y *history) topUp(rt *rapid.T) {
 	y.balance += top.Amount
 }
 
-// setLimits changes all limits; half of them are none.
+// setLimits changes all limits. Most often those that refuse a call whatever runs are none.
 func (y *history) setLimits(rt *rapid.T) {
-	some := func(name string, most int64) money.Amount {
-		return money.Amount(max(0, rapid.Int64Range(-most, most).Draw(rt, name)))
+	some := func(name string, least, most int64) money.Amount {
+		return money.Amount(max(0, rapid.Int64Range(least, most).Draw(rt, name)))
 	}
 	l := billing.Limits{
-		MaxCalls: int(some("max calls", 3)), MaxRate: some("max rate", 2_000_000),
-		MaxPerHour: some("max per hour", 500_000), MaxPerDay: some("max per day", 1_000_000),
-		Countries: rapid.SampledFrom([]billing.Countries{"", "", "UA", "JM"}).Draw(rt, "countries"),
+		MaxCalls: int(some("max calls", -9, 3)), MaxRate: some("max rate", -6_000_000, 2_000_000),
+		MaxPerHour: some("max per hour", -500_000, 500_000), MaxPerDay: some("max per day", -1_000_000, 1_000_000),
+		Countries: rapid.SampledFrom([]billing.Countries{"", "", "", "", "", "UA", "JM"}).Draw(rt, "countries"),
 	}
 	a, err := twice(y, rt, func() (billing.Account, error) { return y.house.setLimits(y.t, y.account, l), nil })
 	if err != nil || a.Limits != l {
@@ -159,6 +162,9 @@ func (y *history) authorise(rt *rapid.T) {
 		next.RatePerMinute = money.Amount(rapid.Int64Range(0, 2_000_000).Draw(rt, "next rate"))
 		r.Later = []tariff.Later{{From: time.Now().Add(-350 * time.Second), Row: next}}
 	}
+	if rapid.Bool().Draw(rt, "access costs") {
+		r = over(y.t, r, rapid.Bool().Draw(rt, "passed on"))
+	}
 	r.Number = rapid.SampledFrom(slices.Sorted(maps.Keys(modelCountries))).Draw(rt, "number")
 	want, refused := y.model.authorise(r)
 	hold, err := twice(y, rt, func() (billing.Hold, error) { return y.Authorise(y.t.Context(), r) })
@@ -168,7 +174,7 @@ func (y *history) authorise(rt *rapid.T) {
 	if err != nil {
 		return
 	}
-	quote := tariff.Quote{Row: r.Rate, Later: r.Later}
+	quote := modelQuote(r)
 	y.running[r.Call] = &modelCall{hold: hold, quote: quote, limit: r.CallLimit}
 	if price, err := quote.Price(hold.Seconds); err != nil || price > hold.Amount || hold.Seconds < 1 || hold.Seconds > r.CallLimit {
 		rt.Fatalf("hold %+v, its seconds cost %s, %v", hold, price, err)
@@ -274,7 +280,7 @@ func (y *history) over(rt *rapid.T, call billing.CallID) {
 	if c.AnsweredAt != nil {
 		answered = *c.AnsweredAt
 	}
-	row := ran.quote.At(answered)
+	row := ran.quote.Answered(answered)
 	if price, err := row.Price(c.AnsweredSeconds); err != nil || price != c.Price || c.AnsweredSeconds > row.Affordable(ran.hold.Amount, 600) {
 		rt.Fatalf("%+v; by the row of its answer it costs %s, %v; held was %+v", c, price, err, ran.hold)
 	}
