@@ -168,7 +168,11 @@ func columnsOf(t reflect.Type) []column {
 }
 
 func (c column) in(row reflect.Value) cell {
-	return cell{cellText(row.FieldByIndex(c.index)), c.figure}
+	field := row.FieldByIndex(c.index)
+	if c.optional && field.IsZero() {
+		return cell{"", c.figure} // no limit is not a limit of 0
+	}
+	return cell{cellText(field), c.figure}
 }
 
 // fitsCell tells whether a value is one word or figure; lists and nested objects are for JSON.
