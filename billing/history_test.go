@@ -45,7 +45,6 @@ func TestHistories(t *testing.T) {
 		y.setLimits(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"top up":     y.topUp,
-			"book":       y.book,
 			"set limits": y.setLimits,
 			"authorise":  y.authorise,
 			"and again":  y.authorise, // calls should run beside each other
@@ -54,6 +53,7 @@ func TestHistories(t *testing.T) {
 			"settle":     y.settle,
 			"release":    y.release,
 			"refund":     y.refund,
+			"book":       y.book,
 			"crash":      y.crash,
 			"":           y.check,
 		})
@@ -127,25 +127,21 @@ func (y *history) book(rt *rapid.T) {
 		}).Draw(rt, "kind"),
 		Amount: money.Cent * money.Amount(rapid.Int64Range(1, 50).Draw(rt, "cents")),
 	}
-	before, err := y.Account(y.t.Context(), y.account)
-	if err != nil {
-		rt.Fatal(err)
+	moves, may := -b.Amount, y.free() >= b.Amount
+	switch b.Kind {
+	case billing.Refund, billing.Lapse:
+		may = y.balance-y.held() >= b.Amount
+	case billing.Goodwill:
+		moves, may = b.Amount, true
+	case billing.WriteOff:
+		moves, may = b.Amount, -y.balance >= b.Amount
 	}
-	_, err = twice(y, rt, func() (billing.Account, error) { return y.Book(y.t.Context(), b) })
-	after, readErr := y.Account(y.t.Context(), y.account)
-	own := before.Balance - before.Held
+	_, err := twice(y, rt, func() (billing.Account, error) { return y.Book(y.t.Context(), b) })
 	switch {
-	case readErr != nil:
-		rt.Fatal(readErr)
-	case err == nil && (b.Kind == billing.Refund || b.Kind == billing.Lapse) && own < b.Amount,
-		err == nil && b.Kind == billing.WriteOff && after.Balance > 0:
-		rt.Fatalf("%s of %s of %+v", b.Kind, b.Amount, before)
-	case err != nil && (before != after || !errors.Is(err, billing.ErrInsufficientCredit) && !errors.Is(err, billing.ErrNotOwed) && !errors.Is(err, billing.ErrFunds)):
-		rt.Fatalf("%v: %+v, it was %+v", err, after, before)
-	case err == nil && (b.Kind == billing.Goodwill || b.Kind == billing.WriteOff):
-		y.balance += b.Amount
-	case err == nil:
-		y.balance -= b.Amount
+	case err == nil && may:
+		y.balance += moves
+	case err == nil, may && !errors.Is(err, billing.ErrFunds), !may && !errors.Is(err, billing.ErrInsufficientCredit) && !errors.Is(err, billing.ErrNotOwed):
+		rt.Fatalf("%s of %s, with balance %s, held %s: %v", b.Kind, b.Amount, y.balance, y.held(), err)
 	}
 }
 

@@ -56,9 +56,9 @@ func accountBookings() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, of := range bookings {
 		b := billing.Booking{Kind: of.kind}
-		parties := "CODE"
+		parties, names := "CODE", 1
 		if of.kind == billing.Transfer {
-			parties = "FROM TO"
+			parties, names = "FROM TO", 2
 		}
 		if of.long != "" {
 			of.long += "\n\n"
@@ -68,10 +68,6 @@ func accountBookings() []*cobra.Command {
 			Short:   of.short,
 			Long:    of.short + "\n\n" + of.long + repeatable,
 			Example: "  telecommune account " + of.example,
-		}
-		names := 1
-		if of.kind == billing.Transfer {
-			names = 2
 		}
 		c.Args, c.ValidArgsFunction = takes(names+1), completeFirst(names, accountCodes)
 		c.RunE = func(cmd *cobra.Command, args []string) error {

@@ -51,6 +51,10 @@ func TestContract(t *testing.T) {
 		{"account show c-anna", account},
 		{"account set c-anna --name Anna", account},
 		{"account topup c-anna 10.00", account},
+		{"account refund c-anna 1.00", account},
+		{"account credit c-anna 1.00 --text x", account},
+		{"account debit c-anna 1.00 --text x", account},
+		{"account expire c-anna 1.00 --text x", account},
 		{"account set c-anna --max-calls 2 --max-rate 0.20 --max-per-hour 5.00 --max-per-day 20.00 --countries uz,DE", limited},
 		{"account show c-anna", limited},
 		{"account block c-anna", limited},
@@ -63,10 +67,6 @@ func TestContract(t *testing.T) {
 		},
 		{"pin issue --account c-anna", "account pin"},
 		{"pin revoke --account c-anna", "account revoked"},
-		{"account refund c-anna 1.00", account},
-		{"account credit c-anna 1.00 --text x", account},
-		{"account debit c-anna 1.00 --text x", account},
-		{"account expire c-anna 1.00 --text x", account},
 		{"voucher issue 1.00 --account c-anna", voucher + " code"},
 		{"carrier invoice add c-1 --carrier c-alpha --amount 1.00 --period 2027-06", invoice},
 		{"carrier invoice pay c-1 --carrier c-alpha", invoice},
@@ -138,7 +138,11 @@ func TestContract(t *testing.T) {
 			t.Errorf("%s: nothing listed", l.command)
 			continue
 		}
-		checkFields(t, l.command, rows[0], l.fields)
+		one := rows[0]
+		if i := slices.IndexFunc(rows, func(r map[string]any) bool { return r["code"] == "c-anna" }); i >= 0 {
+			one = rows[i] // other tests have accounts too
+		}
+		checkFields(t, l.command, one, l.fields)
 		// Doctor and bench look anew; the journal has a row for each line of an entry.
 		if l.command != "doctor" && l.command != "books journal" && !strings.HasPrefix(l.command, "bench") {
 			checkCSV(t, l.command, ok(t, append(strings.Fields(l.command), "-o", "csv")...), rows)
