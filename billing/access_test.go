@@ -62,7 +62,8 @@ func TestAccessPassedOn(t *testing.T) {
 	}
 	h.wantAccount(t, "ana", 10*money.Cent-93_800, 0)
 	h.wantBooks(t)
-	h.wantLines(t, r.Call,
+	h.wantLines(
+		t, r.Call,
 		ledger.Debit("CALL", "2100:ana", 93_800),
 		ledger.Credit("CALL", "4000:T1", 70_000-11_176),
 		ledger.Credit("CALL", "4000:access/4930123456", 23_800-3_800),
