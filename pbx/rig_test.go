@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,7 +158,7 @@ func (x *exchange) routes() *routing.Snapshot {
 		deck(tariff.Trunk, "cheap", row("380", 5_000)),
 		deck(tariff.Trunk, "dear", row("380", 8_000)),
 		deck(tariff.Trunk, "third", row("380", 9_000), row("49", 1_000)),
-	}))
+	})).With(routing.Rules{Ours: slices.Collect(maps.Keys(x.admission.Numbers))})
 }
 
 // phone is a caller at his telephone.

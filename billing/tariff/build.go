@@ -147,11 +147,12 @@ func (x *index) setItems(all []listing) {
 		})
 	}
 	for node := 1; node < len(x.nodes)-1; node++ {
-		slices.SortFunc(x.itemsOf(uint32(node)), func(a, b item) int {
-			return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(a.version, b.version))
-		})
+		slices.SortFunc(x.itemsOf(uint32(node)), func(a, b item) int { return cmp.Compare(a.order(), b.order()) })
 	}
 }
+
+// order is by cost, then by version, and so by name.
+func (i item) order() uint64 { return uint64(i.cost)<<32 | uint64(i.version) }
 
 // meet finds the node of each prefix of a listing. Both are in order; what lies between two is passed over in doubling steps.
 func (x *index) meet(list listing, do func(node int, l listed)) {

@@ -1,6 +1,7 @@
 package tariff
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -19,9 +20,12 @@ type Decks struct {
 }
 
 // NewDecks makes the picture. Rows are stamped with their deck's name@version and currency.
-func NewDecks(decks []Deck) *Decks {
-	editions := make([]edition, 0, len(decks))
-	for _, deck := range decks {
+func NewDecks(decks []Deck) *Decks { return CollectDecks(slices.Values(decks)) }
+
+// CollectDecks is NewDecks of decks that come one by one: those of many carriers need not be in memory at once.
+func CollectDecks(decks iter.Seq[Deck]) *Decks {
+	var editions []edition
+	for deck := range decks {
 		sheet, listing := newSheet(deck)
 		editions = append(editions, edition{sheet, deck.ActiveFrom, listing})
 	}
@@ -47,6 +51,13 @@ func (d *Decks) In(home money.Currency, rates []DatedRate) *Decks {
 	in := &Decks{retail: d.retail, trunk: d.trunk, exchange: newExchange(home, rates)}
 	in.foreign = slices.ContainsFunc(d.trunk.versions, func(v version) bool { return in.exchange.foreign(v.currency) })
 	return in
+}
+
+func (d *Decks) of(k Kind) *index {
+	if k == Trunk {
+		return d.trunk
+	}
+	return d.retail
 }
 
 // Retail finds the row that prices a call to n answered at an instant on the retail deck of that name.

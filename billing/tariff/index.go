@@ -56,10 +56,11 @@ const (
 )
 
 func nanosOf(t time.Time) nanos {
-	switch year := t.Year(); {
-	case year < 1700:
+	const most = math.MaxInt64 / int64(time.Second)
+	switch seconds := t.Unix(); {
+	case seconds <= -most:
 		return firstNanos
-	case year > 2200:
+	case seconds >= most:
 		return lastNanos
 	}
 	return nanos(t.UnixNano())
@@ -150,8 +151,8 @@ func (x *index) find(name string, n e164.Number, at time.Time) (Row, bool) {
 		if !ok {
 			continue
 		}
-		if row := x.versions[version].at(terms, at); row != nil {
-			found := *row
+		if row, ok := x.versions[version].at(terms, at); ok {
+			found := x.versions[version].terms[row].Row
 			found.Prefix = n.Digits()[:x.nodes[node].key.length()]
 			return found, true
 		}

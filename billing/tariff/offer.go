@@ -11,14 +11,15 @@ import (
 type Offer struct {
 	Deck     int          // whose it is: a number in Decks.Trunks
 	Cost     money.Amount // of a call of ExpectedSeconds, in the commune's currency
-	row      *Row         // without its prefix
-	prefix   int          // its length
 	exchange ExchangeRate
+	version  uint32 // a number in the index's versions
+	row      uint32 // a number in its terms
+	prefix   int32  // its length
 }
 
-// Row gives the row that the offer to a number is made by, as Decks.Trunk finds it.
-func (o Offer) Row(n e164.Number) Row {
-	row := *o.row
+// Row gives the row that an offer for a call to n is made by, as Trunk finds it.
+func (d *Decks) Row(o Offer, n e164.Number) Row {
+	row := d.trunk.versions[o.version].terms[o.row].Row
 	row.Prefix, row.ExchangeRate = n.Digits()[:o.prefix], o.exchange
 	return row
 }
@@ -32,64 +33,87 @@ func (d *Decks) Trunks() []string {
 	return codes
 }
 
-// Offers finds what trunks ask for a call to n answered at an instant, each by its row as Decks.Trunk finds it. It gives
-// the cheapest ones, equals by code, as many as into has room for, and returns how many.
-//
-// One walk up from the longest prefix of any deck meets the items of all. Where every version has an item for it whose cost
-// does not depend on the time, they stand in the order that is wanted, and the walk ends when into is full.
+// Offers finds what trunks ask for a call to n answered at an instant, each by its row as Trunk finds it. It gives the
+// cheapest ones, equals by code, as many as into has room for, and returns how many.
 func (d *Decks) Offers(n e164.Number, at time.Time, into []Offer) int {
 	x, when := d.trunk, nanosOf(at)
+	first := x.longest(n)
+	if !d.foreign && x.settled(first) {
+		return x.cheapest(first, when, into)
+	}
 	var few [4]uint64 // bits of the decks whose row is found; more decks than that are rare
 	found := few[:]
 	if words := len(x.decks)/64 + 1; words > len(found) {
 		found = make([]uint64, words)
 	}
 	count, missing := 0, len(x.decks)
-	first := x.longest(n)
 	for node := first; node > 0 && missing > 0; node = x.nodes[node].parent {
-		items := x.itemsOf(node)
-		inOrder := node == first && len(items) == len(x.versions) && items[0].cost != atThatTime && !d.foreign
-		for _, it := range items {
+		for _, it := range x.itemsOf(node) {
 			v := &x.versions[it.version]
 			word, bit := &found[v.deck/64], uint64(1)<<(v.deck%64)
 			if *word&bit != 0 || !v.inForce(when) {
 				continue
 			}
-			o := Offer{Deck: v.deck, Cost: money.Amount(it.cost) - 1, row: &v.terms[it.terms].Row, prefix: x.nodes[node].key.length()}
-			known, ok := true, true
-			if it.cost == atThatTime || d.foreign {
-				known, ok = d.price(&o, v, it.terms, at)
-			}
-			if !known {
-				continue // a shorter prefix may have a row
+			row, ok := v.at(it.terms, at)
+			if !ok {
+				continue // a shorter prefix may have one
 			}
 			*word |= bit
 			missing--
-			if ok {
+			o := Offer{Deck: v.deck, version: it.version, row: row, prefix: int32(x.nodes[node].key.length())}
+			if d.price(&o, it, at) {
 				count = o.insert(into, count)
-			}
-			if inOrder && count == len(into) {
-				return count
 			}
 		}
 	}
 	return count
 }
 
-// price completes an offer whose cost depends on the time. It tells whether there is a row, and whether it can be priced.
-func (d *Decks) price(o *Offer, v *version, terms uint32, at time.Time) (found, ok bool) {
-	if o.row = v.at(terms, at); o.row == nil {
-		return false, false
+// settled tells whether every version has an item for a node's prefix, whose cost does not depend on the time. Then the
+// order they stand in is that of their costs, and no shorter prefix matters.
+func (x *index) settled(node uint32) bool {
+	if node == 0 {
+		return false
 	}
-	if o.exchange, ok = d.exchange.at(v.currency, at); !ok {
-		return true, false
-	}
-	row := *o.row
-	row.ExchangeRate = o.exchange
-	cost, err := row.Price(ExpectedSeconds)
-	o.Cost = cost
-	return true, err == nil
+	items := x.itemsOf(node)
+	return len(items) == len(x.versions) && items[0].cost != atThatTime
 }
+
+// cheapest makes the first offers of a settled node.
+func (x *index) cheapest(node uint32, when nanos, into []Offer) int {
+	count, prefix := 0, int32(x.nodes[node].key.length())
+	for _, it := range x.itemsOf(node) {
+		v := &x.versions[it.version]
+		if count == len(into) {
+			break
+		}
+		if v.inForce(when) {
+			into[count] = Offer{Deck: v.deck, Cost: it.known(), version: it.version, row: it.terms, prefix: prefix}
+			count++
+		}
+	}
+	return count
+}
+
+// price completes an offer, unless it can't be priced.
+func (d *Decks) price(o *Offer, it item, at time.Time) bool {
+	v := &d.trunk.versions[o.version]
+	if it.cost != atThatTime && !d.exchange.foreign(v.currency) {
+		o.Cost = it.known()
+		return true
+	}
+	row, ok := v.terms[o.row].Row, false
+	if row.ExchangeRate, ok = d.exchange.at(v.currency, at); !ok {
+		return false
+	}
+	var err error
+	o.exchange = row.ExchangeRate
+	o.Cost, err = row.Price(ExpectedSeconds)
+	return err == nil
+}
+
+// known is the cost of an expected call by an item, when it does not depend on the time.
+func (i item) known() money.Amount { return money.Amount(i.cost) - 1 }
 
 // insert puts an offer where it belongs among the first count of into, the dearest of which goes when there is no room.
 func (o Offer) insert(into []Offer, count int) int {

@@ -175,25 +175,22 @@ func (s *sheet) of(number uint32) []term {
 }
 
 // at finds the row of terms for an instant: one whose window contains it before the one without window.
-func (s *sheet) at(number uint32, at time.Time) *Row {
-	var best *Row
+func (s *sheet) at(number uint32, at time.Time) (row uint32, ok bool) {
 	asked := false
 	var when moment
-	all := s.of(number)
-	for i := range all {
-		t := &all[i]
+	for i, t := range s.of(number) {
 		switch {
 		case !t.effective(at):
 		case t.window == 0:
-			best = &t.Row
+			row, ok = number+uint32(i), true
 		case t.window != unreadable:
 			if !asked {
 				when, asked = s.calendar.moment(at), true
 			}
 			if s.spans[t.window].contain(when) {
-				return &t.Row
+				return number + uint32(i), true
 			}
 		}
 	}
-	return best
+	return row, ok
 }
