@@ -127,7 +127,9 @@ func (x *index) longest(n e164.Number) uint32 {
 	return low
 }
 
-func (x *index) itemsOf(node uint32) []item { return x.items[x.nodes[node].first:x.nodes[node+1].first] }
+func (x *index) itemsOf(node uint32) []item {
+	return x.items[x.nodes[node].first:x.nodes[node+1].first]
+}
 
 // termsOf finds what a version has for a node's prefix.
 func (x *index) termsOf(node uint32, version int) (terms uint32, ok bool) {
