@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,7 @@ type exchange struct {
 	calls     chan *line
 	parties   map[string]party // by trunk
 	bridging  func() error
+	mu        sync.Mutex // for the next two
 	dialled   []pbx.Target
 	far       []*line
 	admission *pbx.Admission

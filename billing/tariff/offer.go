@@ -38,8 +38,8 @@ func (d *Decks) Trunks() []string {
 func (d *Decks) Offers(n e164.Number, at time.Time, into []Offer) int {
 	x, when := d.trunk, nanosOf(at)
 	first := x.longest(n)
-	if !d.foreign && x.settled(first) {
-		return x.cheapest(first, when, into)
+	if items := x.itemsOf(first); !d.foreign && x.settled(items) {
+		return x.cheapest(items, when, x.nodes[first].key.length(), into)
 	}
 	var few [4]uint64 // bits of the decks whose row is found; more decks than that are rare
 	found := few[:]
@@ -61,7 +61,7 @@ func (d *Decks) Offers(n e164.Number, at time.Time, into []Offer) int {
 			*word |= bit
 			missing--
 			o := Offer{Deck: v.deck, version: it.version, row: row, prefix: int32(x.nodes[node].key.length())}
-			if d.price(&o, it, at) {
+			if d.price(&o, &it, at) {
 				count = o.insert(into, count)
 			}
 		}
@@ -69,26 +69,21 @@ func (d *Decks) Offers(n e164.Number, at time.Time, into []Offer) int {
 	return count
 }
 
-// settled tells whether every version has an item for a node's prefix, whose cost does not depend on the time. Then the
-// order they stand in is that of their costs, and no shorter prefix matters.
-func (x *index) settled(node uint32) bool {
-	if node == 0 {
-		return false
-	}
-	items := x.itemsOf(node)
-	return len(items) == len(x.versions) && items[0].cost != atThatTime
+// settled tells whether every version has an item for a prefix, and their costs don't depend on the time. Then the order they
+// stand in is that of their costs, and no shorter prefix matters.
+func (x *index) settled(items []item) bool {
+	return len(items) > 0 && len(items) == len(x.versions) && items[0].cost != atThatTime
 }
 
-// cheapest makes the first offers of a settled node.
-func (x *index) cheapest(node uint32, when nanos, into []Offer) int {
-	count, prefix := 0, int32(x.nodes[node].key.length())
-	for _, it := range x.itemsOf(node) {
-		v := &x.versions[it.version]
+// cheapest makes the first offers of settled items.
+func (x *index) cheapest(items []item, when nanos, prefix int, into []Offer) int {
+	count := 0
+	for i := range items {
 		if count == len(into) {
 			break
 		}
-		if v.inForce(when) {
-			into[count] = Offer{Deck: v.deck, Cost: it.known(), version: it.version, row: it.terms, prefix: prefix}
+		if it, v := &items[i], &x.versions[items[i].version]; v.inForce(when) {
+			into[count] = Offer{Deck: v.deck, Cost: it.known(), version: it.version, row: it.terms, prefix: int32(prefix)}
 			count++
 		}
 	}
@@ -96,7 +91,7 @@ func (x *index) cheapest(node uint32, when nanos, into []Offer) int {
 }
 
 // price completes an offer, unless it can't be priced.
-func (d *Decks) price(o *Offer, it item, at time.Time) bool {
+func (d *Decks) price(o *Offer, it *item, at time.Time) bool {
 	v := &d.trunk.versions[o.version]
 	if it.cost != atThatTime && !d.exchange.foreign(v.currency) {
 		o.Cost = it.known()
@@ -113,7 +108,7 @@ func (d *Decks) price(o *Offer, it item, at time.Time) bool {
 }
 
 // known is the cost of an expected call by an item, when it does not depend on the time.
-func (i item) known() money.Amount { return money.Amount(i.cost) - 1 }
+func (i *item) known() money.Amount { return money.Amount(i.cost) - 1 }
 
 // insert puts an offer where it belongs among the first count of into, the dearest of which goes when there is no room.
 func (o Offer) insert(into []Offer, count int) int {
