@@ -111,7 +111,7 @@ func planFor(ctx context.Context, s services, number e164.Number, account string
 		return routing.Plan{}, err
 	}
 	retail, ok := snapshot.Decks().Retail(p.tariff, number, when)
-	if !ok && account != "" {
+	if !ok && account != "" && !snapshot.Ours(number) {
 		return routing.Plan{}, p.noRate(number, when)
 	}
 	return snapshot.Plan(when, number, retail, p.vat, 0), nil
