@@ -57,11 +57,11 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 // price finds what the call costs the caller, and the trunks that can carry it for that.
 func (c *call) price() ([]routing.Candidate, error) {
 	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
-	if _, ours := c.x.Admission().Numbers[c.to]; ours {
-		return nil, errLoop
-	}
 	now, known := time.Now(), false
 	c.routes = c.x.Routes()
+	if c.routes.Ours(c.to) {
+		return nil, errLoop
+	}
 	if c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime)); !known {
 		return nil, errNoRate
 	}

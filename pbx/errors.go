@@ -23,7 +23,7 @@ var (
 	errNoPIN      = errors.New("no valid PIN")
 	errNoNumber   = errors.New("no valid number dialled")
 	errNoRate     = errors.New("the number has no rate")
-	errLoop       = errors.New("the number is an access number of ours")
+	errLoop       = errors.New("the number is one of ours")
 	errNoWay      = errors.New("no trunk could carry the call")
 	errBusy       = errors.New("the far party is busy")
 	errNoAnswer   = errors.New("the far party does not answer")

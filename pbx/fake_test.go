@@ -265,7 +265,9 @@ func (x *exchange) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx
 	if caller.AnsweredAt().IsZero() {
 		x.t.Error("dialled before the caller was answered")
 	}
+	x.mu.Lock()
 	x.dialled = append(x.dialled, to)
+	x.mu.Unlock()
 	p := x.parties[to.Trunk.Code]
 	if p.panics {
 		panic("in the switch")
@@ -292,7 +294,9 @@ func (x *exchange) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx
 			if p.talks > 0 {
 				time.AfterFunc(p.talks, func() { far.finish(pbx.ByPeer, 16) })
 			}
+			x.mu.Lock()
 			x.far = append(x.far, far)
+			x.mu.Unlock()
 			return far, nil
 		case <-timeout:
 			return nil, &pbx.DialError{SIP: 487, Rang: rang, Err: pbx.ErrRingTimeout}

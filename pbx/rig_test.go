@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +35,7 @@ type exchange struct {
 	calls     chan *line
 	parties   map[string]party // by trunk
 	bridging  func() error
+	mu        sync.Mutex // for the next two
 	dialled   []pbx.Target
 	far       []*line
 	admission *pbx.Admission
@@ -157,7 +160,7 @@ func (x *exchange) routes() *routing.Snapshot {
 		deck(tariff.Trunk, "cheap", row("380", 5_000)),
 		deck(tariff.Trunk, "dear", row("380", 8_000)),
 		deck(tariff.Trunk, "third", row("380", 9_000), row("49", 1_000)),
-	}))
+	})).With(routing.Rules{Ours: slices.Collect(maps.Keys(x.admission.Numbers))})
 }
 
 // phone is a caller at his telephone.

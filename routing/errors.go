@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -10,12 +11,18 @@ var (
 	ErrNotFound = errors.New("no such trunk")
 	// ErrExists is returned by AddTrunk for a code that is taken.
 	ErrExists = errors.New("there is a trunk with this code already")
+	// ErrNoPolicy is returned by RemovePolicy for a prefix that has none.
+	ErrNoPolicy = errors.New("no such policy")
 )
 
-// FieldError is returned by AddTrunk and SetTrunk for a trunk that can't be: the field, and what it should be.
+// FieldError is returned by AddTrunk and SetTrunk for a trunk that can't be, and by SetPolicy for a policy: the field, and
+// what it should be.
 type FieldError struct {
-	Field string // as in the trunk's JSON
+	Of    string // what has the field; empty: a trunk
+	Field string // as in the JSON
 	Want  string
 }
 
-func (e *FieldError) Error() string { return fmt.Sprintf("trunk %s: want %s", e.Field, e.Want) }
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s %s: want %s", cmp.Or(e.Of, "trunk"), e.Field, e.Want)
+}

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -10,9 +11,8 @@ import (
 	"telecommune/internal/money"
 )
 
-// ExpectedSeconds is the answered time of the call that trunks are compared for (design.md 9.2). Rates alone would not
-// tell: a connection fee or a first minute can outweigh them.
-const ExpectedSeconds = 180
+// ExpectedSeconds is the answered time of the call that trunks are compared for.
+const ExpectedSeconds = tariff.ExpectedSeconds
 
 // Reason says why a trunk is not a candidate. The list is closed: `route explain` prints it (design.md 6).
 type Reason string
@@ -21,14 +21,16 @@ const (
 	NoRate    Reason = "no_rate"    // its deck has no row for the number, or is in a currency without exchange rate
 	BelowCost Reason = "below_cost" // the carrier asks more than the caller pays without VAT
 	Disabled  Reason = "disabled"   // switched off
+	Loop      Reason = "loop"       // the number is one of ours; no trunk is taken
 	Full      Reason = "full"       // all channels taken (Gate)
 	CPS       Reason = "cps"        // as many calls within a second as it takes (Gate)
 )
 
-// Plan is the ways to reach a number, cheapest first, and the trunks that are no way with the reason.
+// Plan is the ways to reach a number, in the order they are tried, and the trunks that are no way with the reason.
 type Plan struct {
 	Number     e164.Number
 	At         time.Time
+	Policy     Policy // that they are ranked by
 	Candidates []Candidate
 	Skipped    []Skip
 }
@@ -56,35 +58,72 @@ type Skip struct {
 	Reason Reason `json:"reason"`
 }
 
-// Plan chooses the trunks for a call to a number at an instant that the caller pays by retail, VAT included. They are
-// ranked by the cost of an expected call, equals by code. A trunk that costs more than the caller pays is skipped; a
-// zero retail row leaves that out, to explain a route that nobody pays for. The seed, one per call, is for shares between
-// equals; no trunk has one yet.
-func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, _ uint64) Plan {
-	p := Plan{Number: to, At: at, Candidates: make([]Candidate, 0, len(s.trunks)), Skipped: []Skip{}}
-	earned, paid := income(retail, vat), retail != tariff.Row{}
-	for _, t := range s.trunks {
-		row, ok := s.decks.Trunk(t.Code, to, at)
-		cost, err := row.Price(ExpectedSeconds)
+// way is a candidate in the making.
+type way struct {
+	trunk, offer int // numbers in the snapshot's trunks, and in the offers
+	cost         money.Amount
+	quality      int
+}
+
+// few is as many trunks, and trunks' decks, as anybody has. A plan with more takes memory that is not its answer's.
+const few = 64
+
+// Plan chooses the trunks for a call to a number at an instant that the caller pays by retail, VAT included. The policy of
+// the number ranks them. A trunk that costs more than the caller pays for an expected call is skipped, unless the retail
+// row allows a loss; a zero row leaves that out, to explain a route that nobody pays for. A number of ours is not dialled
+// at all. The seed, one per call, decides who gets the call where trunks share them.
+//
+// Nothing but the instant, the arguments and the snapshot decides, and nothing is allocated but the answer.
+func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tariff.Percent, seed uint64) Plan {
+	var fewOffers [few]tariff.Offer
+	var fewWays [few]way
+	var fewReasons [few]Reason
+	offers, ways, reasons := fewOffers[:], fewWays[:0], fewReasons[:]
+	if max(len(s.deckOf), len(s.trunks)) > few {
+		offers, reasons = make([]tariff.Offer, len(s.deckOf)), make([]Reason, len(s.trunks))
+	}
+	for i := range s.trunks {
+		reasons[i] = s.reason(&s.trunks[i], to, at)
+	}
+	offers = offers[:s.decks.Offers(to, at, offers)]
+	most := income(retail, vat)
+	for i := range offers {
+		trunk := s.deckOf[offers[i].Deck]
 		switch {
-		case !t.Enabled:
-			p.Skipped = append(p.Skipped, Skip{t.Code, Disabled})
-		case !ok || err != nil:
-			p.Skipped = append(p.Skipped, Skip{t.Code, NoRate})
-		case paid && cost > earned:
-			p.Skipped = append(p.Skipped, Skip{t.Code, BelowCost})
+		case trunk < 0 || reasons[trunk] != NoRate: // removed, or not to be taken
+		case offers[i].Cost > most:
+			reasons[trunk] = BelowCost
 		default:
-			p.Candidates = append(p.Candidates, Candidate{Trunk: t, Row: row, Cost: cost})
+			reasons[trunk] = ""
+			ways = append(ways, way{trunk: trunk, offer: i, cost: offers[i].Cost})
 		}
 	}
-	slices.SortStableFunc(p.Candidates, func(a, b Candidate) int { return cmp.Compare(a.Cost, b.Cost) })
-	p.rank()
+	p := Plan{Number: to, At: at, Policy: s.policy(to)}
+	s.order(p.Policy, ways, to, seed)
+	p.Candidates = make([]Candidate, len(ways))
+	for i, w := range ways {
+		p.Candidates[i] = Candidate{Rank: i + 1, Trunk: s.trunks[w.trunk], Row: s.decks.Row(offers[w.offer], to), Cost: w.cost}
+	}
+	p.Skipped = make([]Skip, 0, len(s.trunks)-len(ways))
+	for i, reason := range reasons[:len(s.trunks)] {
+		if reason != "" {
+			p.Skipped = append(p.Skipped, Skip{s.trunks[i].Code, reason})
+		}
+	}
 	return p
+}
+
+// reason says why a trunk is none to take for a number, whatever it costs; NoRate unless its deck has one.
+func (s *Snapshot) reason(t *Trunk, to e164.Number, at time.Time) Reason {
+	if s.Ours(to) {
+		return Loop
+	}
+	return cmp.Or(s.closed(t, at), NoRate)
 }
 
 // Without moves the candidates that closed gives a reason for to the skipped ones; Gate.Full is such a function.
 func (p Plan) Without(closed func(Trunk) Reason) Plan {
-	rest := Plan{Number: p.Number, At: p.At, Candidates: []Candidate{}, Skipped: slices.Clone(p.Skipped)}
+	rest := Plan{Number: p.Number, At: p.At, Policy: p.Policy, Candidates: []Candidate{}, Skipped: slices.Clone(p.Skipped)}
 	for _, c := range p.Candidates {
 		if reason := closed(c.Trunk); reason != "" {
 			rest.Skipped = append(rest.Skipped, Skip{c.Trunk.Code, reason})
@@ -102,8 +141,11 @@ func (p *Plan) rank() {
 	}
 }
 
-// income is what an expected call leaves the enterprise; nothing when it can't be priced.
+// income is what an expected call leaves the enterprise, and so the most that it may cost; nothing when it can't be priced.
 func income(retail tariff.Row, vat tariff.Percent) money.Amount {
+	if retail.AllowLoss || retail == (tariff.Row{}) {
+		return math.MaxInt64
+	}
 	price, err := retail.Price(ExpectedSeconds)
 	if err != nil {
 		return 0

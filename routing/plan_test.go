@@ -159,6 +159,16 @@ func TestPlan(t *testing.T) {
 			[]tariff.Deck{{Spec: tariff.Spec{Kind: tariff.Retail, Name: "std"}, Rows: []tariff.Row{cost("380", 1)}}},
 			paid(19_000), vat, "| std no_rate",
 		},
+		{
+			"a row that allows a loss", on("T1"),
+			[]tariff.Deck{deck("T1", cost("380", 9_000_000))},
+			with(paid(1), func(r *tariff.Row) { r.AllowLoss = true }), vat, "T1 380 27.00 |",
+		},
+		{
+			"the deck of a trunk that was removed", on("T2"),
+			[]tariff.Deck{deck("T1", cost("380", 1)), deck("T2", cost("380", 2)), deck("T3", cost("380", 1))},
+			paid(19_000), vat, "T2 380 0.000006 |",
+		},
 		{"no trunks", nil, nil, paid(19_000), vat, "|"},
 	} {
 		snapshot := routing.NewSnapshot(c.trunks, tariff.NewDecks(c.decks))
@@ -252,19 +262,5 @@ func TestTrunkDial(t *testing.T) {
 		if got := trunk.Dial(kyiv); got != c.want {
 			t.Errorf("strip %d, prefix %q: %s, want %s", c.strip, c.prefix, got, c.want)
 		}
-	}
-}
-
-func BenchmarkPlan(b *testing.B) {
-	var codes []string
-	var decks []tariff.Deck
-	for i := range 10 {
-		codes = append(codes, fmt.Sprintf("T%d", i))
-		decks = append(decks, deck(codes[i], cost("380", money.Amount(8_000+i)), cost("38044", money.Amount(9_000-i))))
-	}
-	s := routing.NewSnapshot(on(codes...), tariff.NewDecks(decks))
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Plan(noon, kyiv, paid(19_000), vat, 1)
 	}
 }

@@ -22,28 +22,49 @@ type Store struct{ db *sqlx.DB }
 func NewStore(db *sqlx.DB) *Store { return &Store{db} }
 
 const selectTrunks = `
-	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled FROM trunk`
+	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled, priority, weight
+	FROM trunk`
 
-// Load reads what calls need now and in the time to come: all trunks, and the decks that can still matter.
-func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
-	return s.load(ctx, tariff.NewStore(s.db).Load)
+// Load reads what calls need now and in the time to come: all trunks, policies, the numbers that are ours, and the decks
+// that can still matter.
+func (s *Store) Load(ctx context.Context) (*Snapshot, error) { return s.Reload(ctx, nil) }
+
+// Reload is Load that does not read again the decks that the snapshot before, which may be nil, has.
+func (s *Store) Reload(ctx context.Context, before *Snapshot) (*Snapshot, error) {
+	var known *tariff.Decks
+	if before != nil {
+		known = before.decks
+	}
+	decks, err := tariff.NewStore(s.db).Reload(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	return s.load(ctx, decks)
 }
 
-// LoadAt reads the trunks as they are and the decks as they are in force at an instant, to explain a route of then.
+// LoadAt reads trunks and policies as they are and the decks as they are in force at an instant, to explain a route of then.
 func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Snapshot, error) {
-	return s.load(ctx, func(ctx context.Context) (*tariff.Decks, error) { return tariff.NewStore(s.db).LoadAt(ctx, at) })
+	decks, err := tariff.NewStore(s.db).LoadAt(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return s.load(ctx, decks)
 }
 
-func (s *Store) load(ctx context.Context, load func(context.Context) (*tariff.Decks, error)) (*Snapshot, error) {
+func (s *Store) load(ctx context.Context, decks *tariff.Decks) (*Snapshot, error) {
 	trunks, err := s.Trunks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	decks, err := load(ctx)
-	if err != nil {
+	var rules Rules
+	if rules.Policies, err = s.Policies(ctx); err != nil {
 		return nil, err
 	}
-	return NewSnapshot(trunks, decks), nil
+	// The table is pbx's, which routing must not import; this asks for no more than the numbers.
+	if err := s.db.SelectContext(ctx, &rules.Ours, `SELECT number FROM access_number`); err != nil {
+		return nil, fmt.Errorf("read access numbers: %w", err)
+	}
+	return NewSnapshot(trunks, decks).With(rules), nil
 }
 
 // Revision gives a number that grows with each change of what a snapshot holds. Ask before Load: a change in between
@@ -65,8 +86,10 @@ func (s *Store) AddTrunk(ctx context.Context, t Trunk) (Trunk, error) {
 	}
 	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
 		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled)
-			VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled)`, t)
+			INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled,
+				priority, weight)
+			VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled,
+				:priority, :weight)`, t)
 		return err
 	})
 	if postgres.Constraint(err) == "trunk_pkey" {
@@ -114,7 +137,7 @@ func (s *Store) SetTrunk(ctx context.Context, code string, change func(*Trunk)) 
 		_, err := tx.NamedExecContext(ctx, `
 			UPDATE trunk SET carrier = :carrier, address = :address, transport = :transport, username = :username,
 				password = :password, register = :register, channels = :channels, cps = :cps, prefix = :prefix,
-				strip = :strip, enabled = :enabled
+				strip = :strip, enabled = :enabled, priority = :priority, weight = :weight
 			WHERE code = :code`, t)
 		return err
 	})

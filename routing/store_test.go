@@ -27,13 +27,15 @@ func TestStoreTrunks(t *testing.T) {
 	}
 	full := routing.Trunk{
 		Code: "T2", Carrier: "K", Address: "[2001:db8::1]:5061", Transport: "tcp", User: "me", Password: `p "w' ü`, Register: true,
-		Channels: 30, CPS: 5, Prefix: "+00*#", Strip: 15, Enabled: true,
+		Channels: 30, CPS: 5, Prefix: "+00*#", Strip: 15, Enabled: true, Priority: 1, Weight: 1000,
 	}
 	if got, err := store.AddTrunk(ctx, full); err != nil || got != full {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	plain, err := store.AddTrunk(ctx, routing.Trunk{Code: "T1", Address: "sip.example.net:5060", Enabled: true})
-	if want := (routing.Trunk{Code: "T1", Carrier: "T1", Address: "sip.example.net:5060", Transport: "udp", Enabled: true}); err != nil || plain != want {
+	if want := (routing.Trunk{
+		Code: "T1", Carrier: "T1", Address: "sip.example.net:5060", Transport: "udp", Enabled: true, Priority: 100, Weight: 100,
+	}); err != nil || plain != want {
 		t.Fatalf("%+v, %v; want the defaults", plain, err)
 	}
 	if _, err := store.AddTrunk(ctx, plain); !errors.Is(err, routing.ErrExists) {
@@ -135,6 +137,10 @@ func TestStoreRefusesTrunks(t *testing.T) {
 		{"a long prefix", "prefix", func(t *routing.Trunk) { t.Prefix = strings.Repeat("1", 17) }},
 		{"negative strip", "strip", func(t *routing.Trunk) { t.Strip = -1 }},
 		{"strip 16", "strip", func(t *routing.Trunk) { t.Strip = 16 }},
+		{"negative priority", "priority", func(t *routing.Trunk) { t.Priority = -1 }},
+		{"priority 1001", "priority", func(t *routing.Trunk) { t.Priority = 1001 }},
+		{"negative weight", "weight", func(t *routing.Trunk) { t.Weight = -1 }},
+		{"weight 1001", "weight", func(t *routing.Trunk) { t.Weight = 1001 }},
 	} {
 		trunk := routing.Trunk{Code: "T1", Address: "127.0.0.1:5060"}
 		c.change(&trunk)

@@ -29,6 +29,8 @@ type Trunk struct {
 	Prefix    string `json:"prefix" db:"prefix"`     // put before the digits, after Strip
 	Strip     int    `json:"strip" db:"strip"`       // leading digits taken off the number without its plus sign
 	Enabled   bool   `json:"enabled" db:"enabled"`
+	Priority  int    `json:"priority" db:"priority"` // lower ones are tried first, under the strategy priority
+	Weight    int    `json:"weight" db:"weight"`     // its share of the calls, under the strategy weighted
 }
 
 // Dial gives the user part of the request URI for n: its digits, Strip of them taken off, Prefix put before.
@@ -47,10 +49,18 @@ var (
 // most is more calls at once, or a second, than any trunk carries; a greater number is a slip.
 const most = 100_000
 
-// withDefaults fills in what may be left out: the carrier is named as the trunk, the transport is UDP.
+// Of priorities and weights.
+const (
+	usual    = 100 // when none is given
+	greatest = 1000
+)
+
+// withDefaults fills in what may be left out: the carrier is named as the trunk, the transport is UDP, priority and weight
+// are as everybody's.
 func (t Trunk) withDefaults() Trunk {
 	t.Carrier = cmp.Or(t.Carrier, t.Code)
 	t.Transport = cmp.Or(t.Transport, "udp")
+	t.Priority, t.Weight = cmp.Or(t.Priority, usual), cmp.Or(t.Weight, usual)
 	return t
 }
 
@@ -76,10 +86,12 @@ func (t Trunk) check() error {
 		{"channels", t.Channels >= 0 && t.Channels <= most, fmt.Sprintf("0 (no limit) to %d", most)},
 		{"cps", t.CPS >= 0 && t.CPS <= most, fmt.Sprintf("0 (no limit) to %d", most)},
 		{"prefix", prefixSyntax.MatchString(t.Prefix), "up to 16 digits, +, * or #"},
+		{"priority", t.Priority > 0 && t.Priority <= greatest, fmt.Sprintf("1 to %d, lower is tried first", greatest)},
+		{"weight", t.Weight > 0 && t.Weight <= greatest, fmt.Sprintf("1 to %d", greatest)},
 		{"strip", t.Strip >= 0 && t.Strip <= e164.MaxDigits, fmt.Sprintf("0 to %d digits", e164.MaxDigits)},
 	} {
 		if !f.ok {
-			return &FieldError{f.name, f.want}
+			return &FieldError{Field: f.name, Want: f.want}
 		}
 	}
 	return nil

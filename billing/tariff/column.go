@@ -36,6 +36,7 @@ var columns = []column{
 	instant("effective_from", func(r *Row) *time.Time { return &r.EffectiveFrom }),
 	instant("effective_to", func(r *Row) *time.Time { return &r.EffectiveTo }),
 	{name: "window", set: setWindow, get: func(r *Row) string { return string(r.Window) }},
+	retailOnly(column{name: "allow_loss", set: setAllowLoss, get: allowLoss}),
 }
 
 func findColumn(name string) (column, bool) {
@@ -73,6 +74,21 @@ func setDestination(r *Row, field string, _ *time.Location) error {
 func setWindow(r *Row, field string, _ *time.Location) (err error) {
 	r.Window, err = ParseWindow(field)
 	return err
+}
+
+func setAllowLoss(r *Row, field string, _ *time.Location) error {
+	if field != "yes" && field != "no" {
+		return fmt.Errorf("%q: want yes or no", clip(field))
+	}
+	r.AllowLoss = field == "yes"
+	return nil
+}
+
+func allowLoss(r *Row) string {
+	if r.AllowLoss {
+		return "yes"
+	}
+	return "no"
 }
 
 func setMode(r *Row, field string, _ *time.Location) error {

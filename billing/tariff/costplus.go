@@ -11,9 +11,6 @@ import (
 	"telecommune/internal/money"
 )
 
-// expectedSeconds is the answered time of the call that carriers' rows are compared for, as routing does it.
-const expectedSeconds = 180
-
 // CostPlus is a rule that makes callers' prices of what carriers ask.
 type CostPlus struct {
 	Trunks  []string     // codes; of several the cheapest counts
@@ -112,7 +109,7 @@ func (c CostPlus) price(cost Row, amount, add money.Amount) (money.Amount, error
 // source is a trunk's deck as it is at an instant.
 type source struct {
 	trunk   string
-	version *version
+	version version
 	rows    []Row // those in force, with the exchange rate
 	rate    ExchangeRate
 }
@@ -126,18 +123,17 @@ func (s source) String() string {
 }
 
 func (d *Decks) source(code string, at time.Time) (source, error) {
-	v := inForce(d.trunk[code], at)
-	if v == nil {
+	number, ok := d.trunk.inForce(code, at)
+	if !ok {
 		return source{}, ErrNotFound
 	}
-	rate, ok := d.exchange.at(v.currency, at)
-	if !ok {
-		return source{}, fmt.Errorf("%s: %w", v.currency, ErrNoExchangeRate)
+	s := source{trunk: code, version: d.trunk.versions[number]}
+	if s.rate, ok = d.exchange.at(s.version.currency, at); !ok {
+		return source{}, fmt.Errorf("%s: %w", s.version.currency, ErrNoExchangeRate)
 	}
-	s := source{trunk: code, version: v, rate: rate}
-	for _, row := range v.rows {
+	for _, row := range d.trunk.rows(number) {
 		if row.effective(at) {
-			row.ExchangeRate = rate
+			row.ExchangeRate = s.rate
 			s.rows = append(s.rows, row)
 		}
 	}
@@ -178,7 +174,7 @@ func dearest(table map[string][]Row, prefix string) (best Row, most money.Amount
 	for n := len(prefix); n > 0; n-- {
 		always := false
 		for _, row := range table[prefix[:n]] {
-			cost, err := row.Price(expectedSeconds)
+			cost, err := row.Price(ExpectedSeconds)
 			if err != nil {
 				continue
 			}

@@ -189,7 +189,7 @@ func (p *parser) row(number int, fields []string) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		if c.retailOnly && p.deck.Kind == Trunk && row != before {
-			return fmt.Errorf("%s: a carrier's deck has no grace, minimum or rounding", c.name)
+			return fmt.Errorf("%s: a carrier's deck has no grace, minimum, rounding or loss", c.name)
 		}
 	}
 	if !row.EffectiveTo.IsZero() && !row.EffectiveFrom.Before(row.EffectiveTo) {

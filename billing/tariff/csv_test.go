@@ -80,6 +80,13 @@ func TestParseDeck(t *testing.T) {
 			},
 		},
 		{
+			"a row may allow a loss, or say that it doesn't", retail(nil), "prefix,rate_per_minute,allow_loss\n7,1,yes\n8,1,no\n9,1,\n",
+			[]tariff.Row{
+				row(tariff.Retail, "7", money.Unit, func(r *tariff.Row) { r.AllowLoss = true }),
+				row(tariff.Retail, "8", money.Unit, nil), row(tariff.Retail, "9", money.Unit, nil),
+			},
+		},
+		{
 			"a carrier may say what holds anyway", carrier(), "prefix,rate_per_minute,grace_seconds,rounding_mode\n7,1,0,half_up\n",
 			[]tariff.Row{row(tariff.Trunk, "7", money.Unit, nil)},
 		},
@@ -126,6 +133,8 @@ func TestParseDeckRefuses(t *testing.T) {
 		{"a rate over 63 bits", retail(nil), head + "380,9223372036855\n", 2, "out of range"},
 		{"a rate that no call could be priced by", retail(nil), head + "380,9223372036854\n", 2, "the price of a day"},
 		{"a negative fee", retail(nil), full + "380,1,-1,,,,,,,,\n", 2, "connect_fee"},
+		{"a loss that is neither", retail(nil), "prefix,rate_per_minute,allow_loss\n380,1,true\n", 2, "allow_loss: \"true\": want yes or no"},
+		{"a carrier's loss", carrier(), "prefix,rate_per_minute,allow_loss\n380,1,yes\n", 2, "allow_loss: a carrier's deck"},
 		{"an interval of 0", retail(nil), full + "380,1,,0,,,,,,,\n", 2, "interval_first"},
 		{"a negative interval", retail(nil), full + "380,1,,,-6,,,,,,\n", 2, "interval_next"},
 		{"an interval over a day", retail(nil), full + "380,1,,,86401,,,,,,\n", 2, "interval_next"},

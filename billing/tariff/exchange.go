@@ -72,7 +72,7 @@ func newExchange(home money.Currency, rates []DatedRate) exchange {
 
 // at finds the rate of a currency at an instant.
 func (x exchange) at(currency money.Currency, at time.Time) (ExchangeRate, bool) {
-	if currency == x.home || x.home == "" {
+	if !x.foreign(currency) {
 		return 0, true
 	}
 	for _, r := range x.rates[currency] {
@@ -82,3 +82,6 @@ func (x exchange) at(currency money.Currency, at time.Time) (ExchangeRate, bool)
 	}
 	return 0, false
 }
+
+// foreign tells whether prices in a currency need a rate.
+func (x exchange) foreign(currency money.Currency) bool { return currency != x.home && x.home != "" }

@@ -22,7 +22,8 @@ type Row struct {
 	RoundingMode  money.Mode   `json:"rounding_mode"`
 	EffectiveFrom time.Time    `json:"effective_from,omitzero"`
 	EffectiveTo   time.Time    `json:"effective_to,omitzero"`
-	Window        Window       `json:"window,omitempty"` // the times of the week at which it counts
+	Window        Window       `json:"window,omitempty"`     // the times of the week at which it counts
+	AllowLoss     bool         `json:"allow_loss,omitempty"` // a call goes out though the carrier asks more than the caller pays
 
 	// Deck names the version the row belongs to, as `name@version`; it is stamped on each call.
 	Deck     string         `json:"deck,omitempty"`

@@ -121,14 +121,16 @@ func insertDeck(ctx context.Context, tx *sqlx.Tx, id uuid.UUID, spec Spec) error
 func copyRates(ctx context.Context, tx *sqlx.Tx, deck uuid.UUID, rows []Row) error {
 	stmt, err := tx.PrepareContext(ctx, `
 		COPY rate (deck_id, prefix, destination, rate_per_minute, connect_fee, interval_first, interval_next,
-			grace_seconds, minimum_charge, rounding_unit, rounding_mode, effective_from, effective_to, time_window) FROM STDIN`)
+			grace_seconds, minimum_charge, rounding_unit, rounding_mode, effective_from, effective_to, time_window, allow_loss)
+		FROM STDIN`)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
 		_, err := stmt.ExecContext(ctx, deck, r.Prefix, r.Destination, int64(r.RatePerMinute), int64(r.ConnectFee),
 			r.IntervalFirst, r.IntervalNext, r.GraceSeconds, int64(r.MinimumCharge), int64(r.RoundingUnit),
-			string(r.RoundingMode), instantOr(r.EffectiveFrom, "-infinity"), instantOr(r.EffectiveTo, "infinity"), string(r.Window))
+			string(r.RoundingMode), instantOr(r.EffectiveFrom, "-infinity"), instantOr(r.EffectiveTo, "infinity"), string(r.Window),
+			r.AllowLoss)
 		if err != nil {
 			return errors.Join(err, stmt.Close())
 		}
@@ -155,40 +157,17 @@ func instantOr(t time.Time, never string) any {
 	return t
 }
 
-// Load reads all decks that can still matter to a call: versions in force, or in force up to an hour ago, for calls
-// that a reload overtakes, and those to come.
-func (s *Store) Load(ctx context.Context) (*Decks, error) {
-	return s.LoadAt(ctx, time.Now().Add(-time.Hour))
-}
-
-// LoadAt reads the decks that are in force at an instant or come into force later. Instants are cut to microseconds, as
-// PostgreSQL keeps them; it would round.
-func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Decks, error) {
-	var versions []Version
-	err := s.db.SelectContext(ctx, &versions, `
-		SELECT id, kind, name, version, currency, zone, active_from FROM deck d WHERE NOT EXISTS (
-			SELECT FROM deck later WHERE later.kind = d.kind AND later.name = d.name AND later.active_from <= $1
-				AND (later.active_from, later.version) > (d.active_from, d.version))`, at.Truncate(time.Microsecond))
-	if err != nil {
-		return nil, fmt.Errorf("load decks: %w", err)
-	}
-	decks := make([]Deck, 0, len(versions))
-	for _, v := range versions {
-		deck, err := s.deck(ctx, v)
-		if err != nil {
-			return nil, fmt.Errorf("load deck %s@%d: %w", v.Name, v.Number, err)
-		}
-		decks = append(decks, deck)
-	}
-	home, rates, err := s.exchangeRates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return NewDecks(decks).In(home, rates), nil
-}
-
 // deck reads a version whole.
 func (s *Store) deck(ctx context.Context, v Version) (Deck, error) {
+	d, err := s.spec(ctx, v)
+	if err == nil {
+		d.Rows, err = s.rates(ctx, v)
+	}
+	return d, err
+}
+
+// spec reads a version without its rows.
+func (s *Store) spec(ctx context.Context, v Version) (Deck, error) {
 	d := Deck{Version: v.Number}
 	zone, err := time.LoadLocation(v.Zone)
 	if err != nil {
@@ -197,10 +176,6 @@ func (s *Store) deck(ctx context.Context, v Version) (Deck, error) {
 	d.Spec = Spec{Kind: v.Kind, Name: v.Name, Currency: v.Currency, Zone: zone, ActiveFrom: v.ActiveFrom.UTC(), Source: v.Source}
 	err = s.db.SelectContext(ctx, &d.Holidays, `
 		SELECT to_char(day, 'YYYY-MM-DD') AS date, counts_as, name FROM deck_holiday WHERE deck_id = $1 ORDER BY day`, v.ID)
-	if err != nil {
-		return Deck{}, err
-	}
-	d.Rows, err = s.rates(ctx, v)
 	return d, err
 }
 
@@ -261,7 +236,7 @@ func (s *Store) rates(ctx context.Context, v Version) (rows []Row, err error) {
 	found, err := s.db.QueryContext(ctx, `
 		SELECT prefix, destination, rate_per_minute, connect_fee, interval_first, interval_next, grace_seconds,
 			minimum_charge, rounding_unit, rounding_mode, NULLIF(effective_from, '-infinity'), NULLIF(effective_to, 'infinity'),
-			time_window
+			time_window, allow_loss
 		FROM rate WHERE deck_id = $1 ORDER BY prefix COLLATE "C", effective_from, time_window COLLATE "C"`, v.ID)
 	if err != nil {
 		return nil, err
@@ -271,7 +246,8 @@ func (s *Store) rates(ctx context.Context, v Version) (rows []Row, err error) {
 		var r Row
 		var from, to sql.NullTime
 		if err := found.Scan(&r.Prefix, &r.Destination, &r.RatePerMinute, &r.ConnectFee, &r.IntervalFirst, &r.IntervalNext,
-			&r.GraceSeconds, &r.MinimumCharge, &r.RoundingUnit, &r.RoundingMode, &from, &to, &r.Window); err != nil {
+			&r.GraceSeconds, &r.MinimumCharge, &r.RoundingUnit, &r.RoundingMode, &from, &to, &r.Window,
+			&r.AllowLoss); err != nil {
 			return nil, err
 		}
 		if from.Valid {

@@ -239,7 +239,7 @@ func (p *picture) refresh(ctx context.Context) error {
 	if err != nil || revision == p.revision {
 		return err
 	}
-	routes, err := p.routing.Load(ctx)
+	routes, err := p.routing.Reload(ctx, p.routes.Load())
 	if err != nil {
 		return err
 	}

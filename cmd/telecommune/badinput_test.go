@@ -29,6 +29,11 @@ func TestBadInput(t *testing.T) {
 		line  string
 		words string
 	}{
+		{"route policy set 0380 --strategy cheapest", "policy prefix 15 digits"},
+		{"route policy set 380 --strategy cheapest --band 10", "policy band quality"},
+		{"route policy set 380 --strategy quality --band 1001", "policy band 1000"},
+		{"route policy remove 380", "no such policy"},
+		{"trunk add b-heavy --address 192.0.2.20:5060 --weight 1001", "trunk weight 1 to 1000"},
 		{"account topup b-anna 0.001", "whole cents"},
 		{"account topup b-anna 0", "not a positive amount"},
 		{"account topup b-anna 6.00 --key b-1", "idempotency_conflict --key"},

@@ -30,7 +30,7 @@ func TestContract(t *testing.T) {
 	invoice := "enterprise carrier number from to amount accrued difference currency received_at paid_at entry payment"
 	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
 	limited := account + " max_calls max_rate max_per_hour max_per_day countries"
-	trunk := "code carrier address transport user register channels cps prefix strip enabled"
+	trunk := "code carrier address transport user register channels cps prefix strip enabled priority weight"
 
 	steps := []struct{ command, fields string }{
 		{"provider add c-pstn --address 198.51.100.0/28", "code address trust_caller_id"},
@@ -70,7 +70,8 @@ func TestContract(t *testing.T) {
 		{"voucher issue 1.00 --account c-anna", voucher + " code"},
 		{"carrier invoice add c-1 --carrier c-alpha --amount 1.00 --period 2027-06", invoice},
 		{"carrier invoice pay c-1 --carrier c-alpha", invoice},
-		{"route explain +998711234567 --account c-anna", "number at candidates skipped"},
+		{"route explain +998711234567 --account c-anna", "number at policy candidates skipped"},
+		{"route policy set 998 --strategy quality --band 15", "prefix strategy band"},
 		{"rate explain +998711234567 --seconds 125 --account c-anna", "number at prefix destination deck " +
 			"effective_from effective_to window currency rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
 			"exchange_rate billed_seconds price vat"},
@@ -111,11 +112,13 @@ func TestContract(t *testing.T) {
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
 		{"exchange-rate list", "currency from rate"},
+		{"route policy list", "prefix strategy band"},
 		{"bench verify --entries 100", "measured entries lines seconds entries_per_second megabytes"},
 		{
 			"bench ledger --rounds 1 --entries 20 --posters 4",
 			"measured posters entries_per_second against ratio_min ratio ratio_max p99_us p99_wait_us",
 		},
+		{"bench route --prefixes 1000 --carriers 3 --rows 10", "measured figure unit"},
 		{"bench rate --rows 10", "rows measured ns_per_call allocations_per_call ratio"},
 		{"bench statement --calls 3", "calls measured ms bytes ratio"},
 		{"account list", account},

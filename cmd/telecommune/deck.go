@@ -63,7 +63,8 @@ func deckImport() *cobra.Command {
 
 The file is CSV with a header row; columns by name in any order: prefix (digits, no +) and rate_per_minute are needed;
 destination, connect_fee, interval_first, interval_next (seconds), grace_seconds, minimum_charge, rounding_unit,
-rounding_mode (up, half_up), effective_from, effective_to, window may be there. Callers' prices include VAT.
+rounding_mode (up, half_up), effective_from, effective_to, window, allow_loss (yes, no: whether a call goes out that costs
+more than the caller pays) may be there. Callers' prices include VAT.
 
 A window is days and hours in the zone, such as "mon-fri 08:00-18:00; sat": the row counts only then, and the prefix's row
 without window at all other times. Holidays are CSV as well: date, counts_as (mon to sun, or hol for a kind of day of its

@@ -18,6 +18,7 @@ import (
 type routeInfo struct {
 	Number     e164.Number     `json:"number"`
 	At         time.Time       `json:"at"`
+	Policy     routing.Policy  `json:"policy"` // that ranks the candidates
 	Candidates []candidateInfo `json:"candidates"`
 	Skipped    []routing.Skip  `json:"skipped"`
 }
@@ -46,9 +47,9 @@ const (
 func routeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "route",
-		Short: "Look at the ways that calls take.",
+		Short: "Look at the ways that calls take, and say how they are ranked.",
 	}
-	c.AddCommand(routeExplain())
+	c.AddCommand(routeExplain(), routePolicy())
 	return c
 }
 
@@ -57,12 +58,13 @@ func routeExplain() *cobra.Command {
 	var at moment
 	c := &cobra.Command{
 		Use:   "explain NUMBER",
-		Short: "Show the trunks that would carry a call to a number, cheapest first, and why others would not.",
-		Long: fmt.Sprintf(`Show the trunks that would carry a call to a number, cheapest first, and why others would not.
+		Short: "Show the trunks that would carry a call to a number, in the order they are tried, and why others would not.",
+		Long: fmt.Sprintf(`Show the trunks that would carry a call to a number, in the order they are tried, and why others would not.
 
-Cost is that of a call of %d seconds. A trunk that costs more than the caller pays is skipped; without --account the
-caller pays by the deck retail, or when that has no rate for the number, nothing is compared. Which trunks are full only
-a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
+Cost is that of a call of %d seconds. The policy of the number ranks the trunks; where they share the calls by weight, this
+is one of the orders. A trunk that costs more than the caller pays is skipped, unless the caller's rate allows a loss;
+without --account the caller pays by the deck retail, or when that has no rate for the number, nothing is compared. Which
+trunks are full only a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
 		Example: "  telecommune route explain +380441234567 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,7 +111,7 @@ func planFor(ctx context.Context, s services, number e164.Number, account string
 		return routing.Plan{}, err
 	}
 	retail, ok := snapshot.Decks().Retail(p.tariff, number, when)
-	if !ok && account != "" {
+	if !ok && account != "" && !snapshot.Ours(number) {
 		return routing.Plan{}, p.noRate(number, when)
 	}
 	return snapshot.Plan(when, number, retail, p.vat, 0), nil
@@ -128,7 +130,7 @@ func askCapacity(ctx context.Context, serve *control, plan routing.Plan) (routin
 }
 
 func showRoute(cmd *cobra.Command, plan routing.Plan, known capacity) error {
-	info := routeInfo{Number: plan.Number, At: plan.At.UTC(), Candidates: []candidateInfo{}, Skipped: plan.Skipped}
+	info := routeInfo{Number: plan.Number, At: plan.At.UTC(), Policy: plan.Policy, Candidates: []candidateInfo{}, Skipped: plan.Skipped}
 	for _, c := range plan.Candidates {
 		info.Candidates = append(info.Candidates, candidateInfo{
 			c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Row.Currency, c.Row.ExchangeRate, c.Cost, c.Row.Deck, known,

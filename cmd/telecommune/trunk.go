@@ -43,6 +43,8 @@ func (f *trunkFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.t.CPS, "cps", 0, "most new calls a second, `N`; 0: no limit")
 	flags.StringVar(&f.t.Prefix, "prefix", "", "`DIGITS` put before the number, after --strip")
 	flags.IntVar(&f.t.Strip, "strip", 0, "`N` leading digits taken off the number, which comes without its +")
+	flags.IntVar(&f.t.Priority, "priority", 100, "`N` from 1 to 1000, lower ones are tried first where `route policy` says priority")
+	flags.IntVar(&f.t.Weight, "weight", 100, "`N` from 1 to 1000, its share of the calls where `route policy` says weighted")
 }
 
 // change gives what the given flags do to a trunk. The password is read now, the trunk changed later.
@@ -68,6 +70,8 @@ func (f *trunkFlags) change(cmd *cobra.Command) (func(*routing.Trunk), error) {
 			"cps":           func() { t.CPS = f.t.CPS },
 			"prefix":        func() { t.Prefix = f.t.Prefix },
 			"strip":         func() { t.Strip = f.t.Strip },
+			"priority":      func() { t.Priority = f.t.Priority },
+			"weight":        func() { t.Weight = f.t.Weight },
 		} {
 			if given(flag) {
 				set()

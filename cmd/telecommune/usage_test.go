@@ -45,6 +45,8 @@ func TestWrongUsageIsTwo(t *testing.T) {
 		"phone to remove":           {"phone remove 1", "international"},
 		"access number":             {"access-number show x", "NUMBER"},
 		"number to route":           {"route explain 38044", "international"},
+		"strategy":                  {"route policy set 380 --strategy dearest", "cheapest, priority, weighted, quality"},
+		"no strategy":               {"route policy set 380", "strategy"},
 		"number to rate":            {"rate explain 38044 --seconds 1", "international"},
 		"id of a call":              {"call show 5", "not the id of a call"},
 		"call to hang up":           {"call hangup 5", "not the id of a call"},
