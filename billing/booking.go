@@ -84,7 +84,7 @@ func (b Booking) allowed(a Account) error {
 	case t.holder && a.Blocked:
 		return ErrBlocked
 	case t.own && a.Balance-a.Held < b.Amount:
-		return fmt.Errorf("%s of its own is free: %w", max(a.Balance-a.Held, 0), ErrInsufficientCredit)
+		return fmt.Errorf("%s of its own is free: %w", max(a.Balance-a.Held, 0), ErrNotOwn)
 	case t.owed && -a.Balance < b.Amount:
 		return fmt.Errorf("it owes %s: %w", max(-a.Balance, 0), ErrNotOwed)
 	}

@@ -15,6 +15,8 @@ var (
 	// ErrInsufficientCredit is returned by Authorise when the free credit does not buy one second, by IssueVouchers and
 	// Book when the amount is not there, by SetAccount when the new limit is below what is owed.
 	ErrInsufficientCredit = errors.New("insufficient_credit")
+	// ErrNotOwn is returned by Book for more than the account's own credit that is not held. It is an ErrInsufficientCredit.
+	ErrNotOwn = fmt.Errorf("its limit is not its credit: %w", ErrInsufficientCredit)
 	// ErrTooManyCalls is returned by Authorise when as many calls run as Limits.MaxCalls allows at once.
 	ErrTooManyCalls = errors.New("as many calls are running as the account may make at once")
 	// ErrTooDear is returned by Authorise when a minute may cost more than Limits.MaxRate.

@@ -35,6 +35,7 @@ var hints = []struct {
 }{
 	{context.Canceled, "it was interrupted"},
 
+	{billing.ErrNotOwn, "`telecommune account show CODE` shows balance and held"},
 	{billing.ErrInsufficientCredit, "pay in with `telecommune account topup CODE AMOUNT`, or allow it more with --limit"},
 	{billing.ErrConflict, "the key was used before for something else: take another --key"},
 	{billing.ErrBlocked, "let it again with `telecommune account unblock CODE`"},
