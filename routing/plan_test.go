@@ -227,6 +227,25 @@ func TestPlanProperties(t *testing.T) {
 	})
 }
 
+// Nobody has so many trunks, or decks of trunks that are gone; a plan has them all the same.
+func TestPlanOfManyTrunks(t *testing.T) {
+	var trunks []routing.Trunk
+	var decks []tariff.Deck
+	for i := range 150 {
+		code := fmt.Sprintf("T%03d", i)
+		decks = append(decks, deck(code, cost("380", money.Amount(1_000-i))))
+		if i%3 > 0 {
+			trunks = append(trunks, routing.Trunk{Code: code, Enabled: i%3 == 1})
+		}
+	}
+	for _, n := range []int{10, 100} {
+		p := routing.NewSnapshot(trunks[:n], tariff.NewDecks(decks)).Plan(noon, kyiv, paid(19_000), vat, 1)
+		if len(p.Candidates) != n/2 || len(p.Skipped) != n/2 || p.Candidates[0].Trunk != trunks[n-2] || p.Skipped[0].Trunk != "T002" {
+			t.Errorf("%d trunks: %s", n, brief(p))
+		}
+	}
+}
+
 func TestPlanWithout(t *testing.T) {
 	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 1)), deck("T2", cost("380", 2)), deck("T3", cost("380", 3))})
 	p := routing.NewSnapshot(on("T1", "T2", "T3", "T4"), decks).Plan(noon, kyiv, paid(19_000), vat, 1)
