@@ -69,7 +69,7 @@ func newSheet(deck Deck) (*sheet, listing) {
 // rowSet numbers different rows.
 type rowSet struct {
 	number map[Row]uint32
-	all    []Row
+	all    []term
 }
 
 func newRowSet() rowSet { return rowSet{number: map[Row]uint32{}} }
@@ -79,18 +79,19 @@ func (s *rowSet) add(r Row) uint32 {
 	if !ok {
 		n = uint32(len(s.all))
 		s.number[r] = n
-		s.all = append(s.all, r)
+		s.all = append(s.all, term{Row: r})
 	}
 	return n
 }
 
-// makeSheet makes a sheet of a deck's different rows, which are numbered and have no prefix, and of where they stand.
-func makeSheet(deck Deck, rows []Row, entries []entry) (*sheet, listing) {
+// makeSheet makes a sheet of a deck's different rows, which it keeps, and of where they stand.
+func makeSheet(deck Deck, rows []term, entries []entry) (*sheet, listing) {
 	s := &sheet{
 		kind: deck.Kind, name: deck.Name, number: deck.Version, currency: deck.Currency,
 		holidays: deck.Holidays, calendar: newCalendar(deck.Zone, deck.Holidays),
+		terms: rows, costs: make([]uint32, len(rows)),
 	}
-	s.prepare(rows)
+	s.prepare()
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.row, b.row)) })
 	list := make(listing, 0, len(entries))
 	known := map[string]uint32{} // terms by the numbers of their rows
@@ -109,18 +110,18 @@ func makeSheet(deck Deck, rows []Row, entries []entry) (*sheet, listing) {
 	return s, list
 }
 
-// prepare makes terms of each row alone: it stamps them with the deck, and takes their windows apart.
-func (s *sheet) prepare(rows []Row) {
+// prepare stamps the rows with the deck, and takes their windows apart.
+func (s *sheet) prepare() {
 	set, stamp := newWindowSet(), fmt.Sprintf("%s@%d", s.name, s.number)
-	s.terms, s.costs = make([]term, len(rows)), make([]uint32, len(rows))
-	for i, r := range rows {
-		r.Deck, r.Currency = stamp, s.currency
-		number, err := set.add(r.Window)
+	for i := range s.terms {
+		t := &s.terms[i]
+		t.Deck, t.Currency = stamp, s.currency
+		number, err := set.add(t.Window)
 		if err != nil { // no import lets it through; it never counts
 			number = unreadable
 		}
-		s.terms[i] = term{Row: r, window: number}
-		s.costs[i] = s.terms[i].cost()
+		t.window = number
+		s.costs[i] = t.cost()
 	}
 	s.spans = set.spans
 }

@@ -83,7 +83,7 @@ func (s *Store) sheet(ctx context.Context, v Version) (_ *sheet, _ listing, err 
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, found.Close()) }()
-	var rows []Row
+	var rows []term
 	var entries []entry
 	number := map[string]uint32{} // of the row that a text without its prefix stands for
 	for found.Next() {
@@ -99,7 +99,7 @@ func (s *Store) sheet(ctx context.Context, v Version) (_ *sheet, _ listing, err 
 				return nil, nil, fmt.Errorf("prefix %s: %w", prefix, err)
 			}
 			n = uint32(len(rows))
-			rows, number[string(rest)] = append(rows, row), n
+			rows, number[string(rest)] = append(rows, term{Row: row}), n
 		}
 		entries = append(entries, entry{keyOf(string(prefix)), n})
 	}
