@@ -54,7 +54,10 @@ func (d *Decks) Offers(n e164.Number, at time.Time, into []Offer) int {
 			if *word&bit != 0 || !v.inForce(when) {
 				continue
 			}
-			row, ok := v.at(it.terms, at)
+			row, ok := it.terms, true
+			if it.cost == atThatTime {
+				row, ok = v.at(it.terms, at)
+			}
 			if !ok {
 				continue // a shorter prefix may have one
 			}

@@ -179,8 +179,9 @@ func (s *sheet) of(number uint32) []term {
 func (s *sheet) at(number uint32, at time.Time) (row uint32, ok bool) {
 	asked := false
 	var when moment
-	for i, t := range s.of(number) {
-		switch {
+	all := s.of(number)
+	for i := range all {
+		switch t := &all[i]; {
 		case !t.effective(at):
 		case t.window == 0:
 			row, ok = number+uint32(i), true
