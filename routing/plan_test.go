@@ -235,7 +235,7 @@ func TestPlanWithout(t *testing.T) {
 	narrow := p.Candidates[1].Trunk
 	narrow.Channels = 1
 	p.Candidates[1].Trunk = narrow
-	if _, reason := gate.Take(narrow); reason != "" {
+	if _, reason := take(gate, narrow); reason != "" {
 		t.Fatal(reason)
 	}
 	if got, want := brief(p.Without(gate.Full)), "T1 380 0.000003 T3 380 0.000009 | T4 no_rate T2 full"; got != want {
@@ -243,24 +243,5 @@ func TestPlanWithout(t *testing.T) {
 	}
 	if brief(p) != before {
 		t.Errorf("the plan itself changed: %s", brief(p))
-	}
-}
-
-func TestTrunkDial(t *testing.T) {
-	for _, c := range []struct {
-		strip  int
-		prefix string
-		want   string
-	}{
-		{0, "", "380441234567"},
-		{0, "+", "+380441234567"},
-		{0, "00", "00380441234567"},
-		{2, "99#0", "99#00441234567"},
-		{15, "9", "9"},
-	} {
-		trunk := routing.Trunk{Strip: c.strip, Prefix: c.prefix}
-		if got := trunk.Dial(kyiv); got != c.want {
-			t.Errorf("strip %d, prefix %q: %s, want %s", c.strip, c.prefix, got, c.want)
-		}
 	}
 }

@@ -48,7 +48,9 @@ type Engine struct {
 	named   atomic.Pointer[map[string][]netip.Addr] // addresses of trunks by their host names
 	guesses guesses
 	handle  func(ctx context.Context, in pbx.Leg)
-	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver, as is
+
+	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 
 	mu       sync.Mutex
 	dialogs  map[string]*leg     // by key
@@ -87,7 +89,7 @@ func New(c Config) (*Engine, error) {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
 	e := &Engine{
-		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
+		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
 		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
