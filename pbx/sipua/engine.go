@@ -28,6 +28,7 @@ type Config struct {
 	Public       netip.Addr             // our address as others are told it, behind 1:1 NAT; zero: our own
 	Admission    func() *pbx.Admission  // who may call; the newest picture
 	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
+	Health       Health                 // is told what those say of the trunks; nil: nobody
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 25 s
 	Log          *slog.Logger           // nil: none
@@ -60,7 +61,9 @@ type Engine struct {
 	closed   bool                // nothing new at all
 
 	minExpires    time.Duration  // Min-SE
-	firstResponse time.Duration  // to an INVITE of ours; a trunk that lets it pass is dead
+	firstResponse time.Duration  // to an INVITE or OPTIONS of ours; a trunk that lets it pass is dead
+	registerRetry time.Duration  // after a registration that failed, at first
+	probeRetry    time.Duration  // after OPTIONS that were not answered, at first
 	stopTime      time.Duration  // that Run waits for the answers to its last BYEs
 	work          sync.WaitGroup // handlers and all that they started
 	stopped       chan struct{}  // closed when Run waits for the other sides no longer
@@ -88,9 +91,12 @@ func New(c Config) (*Engine, error) {
 	if c.Trunks == nil {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
+	if c.Health == nil {
+		c.Health = nobody{}
+	}
 	e := &Engine{
 		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
-		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, registerRetry: registerRetry, probeRetry: probeRetry, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
 	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
@@ -214,6 +220,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
 	registrar.Go(func() { e.register(registering) })
+	registrar.Go(func() { e.probe(registering) })
 	registrar.Go(func() { e.nameTrunks(registering) })
 	e.log.Info("SIP engine takes calls", "address", e.Addr().String())
 
