@@ -106,6 +106,9 @@ func (a *attempt) prepare(ctx context.Context, at server, callers codec) error {
 	if err != nil {
 		return err
 	}
+	if err := a.e.secure(ctx, at); err != nil {
+		return err
+	}
 	target := at.uri(user)
 	a.invite = a.identify(target, at, ours)
 	d := a.e.dialogOf(a.invite)

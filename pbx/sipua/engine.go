@@ -43,6 +43,7 @@ type Engine struct {
 	ua      *sipgo.UserAgent
 	udp     *signalSocket
 	tcp     *listener
+	tls     *secured
 	rtp     *portRange
 	sounds  sounds
 	nonces  *nonces
@@ -105,7 +106,7 @@ func New(c Config) (*Engine, error) {
 	if e.udp, e.tcp, err = bind(c.Listen); err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
 	}
-	e.tcp.known = e.knows
+	e.tcp.known, e.tls = e.knows, newSecured()
 	if err = e.stack(); err != nil {
 		return nil, errors.Join(err, e.udp.Close(), e.tcp.Close())
 	}
@@ -118,7 +119,7 @@ func (e *Engine) stack() (err error) {
 		sipgo.WithUserAgent(e.conf.UserAgent),
 		sipgo.WithUserAgentTransportLayerOptions(
 			func(l *sip.TransportLayer) { l.OnMessage(e.arrived) }, // here: before the transactions
-			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP()}),
+			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP(), TLS: e.tls.transport()}),
 		),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
@@ -212,10 +213,11 @@ const stopTime = 3 * time.Second
 func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pbx.Leg)) error {
 	e.handle = handle
 	e.work.Add(1) // so that it is above zero until closed is set
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- e.serveUDP() })
 	serving.Go(func() { failed <- e.server.ServeTCP(e.tcp) })
+	serving.Go(func() { failed <- e.server.ServeTLS(e.tls) })
 	e.awaitReader(ctx)
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
@@ -234,7 +236,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	e.drain()
 	registrar.Wait()
 	close(e.stopped)
-	err = errors.Join(err, e.udp.Close(), e.tcp.Close())
+	err = errors.Join(err, e.udp.Close(), e.tcp.Close(), e.tls.Close())
 	serving.Wait()
 	err = errors.Join(err, e.ua.Close())
 	e.mu.Lock()

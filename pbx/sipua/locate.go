@@ -1,6 +1,7 @@
 package sipua
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type server struct {
 	addr      netip.AddrPort
 	port      int    // for URIs; 0: the host's records tell it
 	transport string // UDP, TCP or TLS
+	ca, name  string // what it has to prove by TLS, see vow
 }
 
 // maxServers bounds those of one trunk, so that a call does not wait for many that are dead.
@@ -34,10 +36,16 @@ const (
 // transport it takes). A host with a port is that one server. A domain without has those of its SRV records (RFC 2782), by
 // priority, and among equals at random by their weights; one without such records is itself the server, at the usual port.
 func (e *Engine) locate(ctx context.Context, t routing.Trunk) ([]server, error) {
-	transport := strings.ToUpper(t.Transport)
-	if transport == "" {
-		transport = "UDP"
+	servers, err := e.locateAll(ctx, t)
+	for i := range servers {
+		// A server of a domain proves to be the domain's, whatever its own name is (RFC 5922 section 7.1).
+		servers[i].ca, servers[i].name = t.TLSCA, cmp.Or(t.TLSName, servers[i].host)
 	}
+	return servers, err
+}
+
+func (e *Engine) locateAll(ctx context.Context, t routing.Trunk) ([]server, error) {
+	transport := strings.ToUpper(cmp.Or(t.Transport, "udp"))
 	host, port, err := net.SplitHostPort(t.Address)
 	if err == nil {
 		number, err := strconv.ParseUint(port, 10, 16)
@@ -48,7 +56,7 @@ func (e *Engine) locate(ctx context.Context, t routing.Trunk) ([]server, error) 
 		if err != nil {
 			return nil, err
 		}
-		return []server{{host, netip.AddrPortFrom(addr, uint16(number)), int(number), transport}}, nil
+		return []server{{host: host, addr: netip.AddrPortFrom(addr, uint16(number)), port: int(number), transport: transport}}, nil
 	}
 	return e.locateDomain(ctx, t.Address, transport)
 }
@@ -75,7 +83,7 @@ func (e *Engine) locateDomain(ctx context.Context, domain, transport string) ([]
 			failed = err
 			continue
 		}
-		servers = append(servers, server{domain, netip.AddrPortFrom(addr, r.Port), 0, transport})
+		servers = append(servers, server{host: domain, addr: netip.AddrPortFrom(addr, r.Port), transport: transport})
 	}
 	if len(servers) == 0 {
 		return nil, failed

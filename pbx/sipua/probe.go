@@ -74,7 +74,7 @@ func (e *Engine) ask(ctx context.Context, t routing.Trunk) (why string) {
 func (e *Engine) options(ctx context.Context, at server) (*sip.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.firstResponse)
 	defer cancel()
-	req, err := e.request(sip.OPTIONS, at, "telecommune", dialogName{uuid.NewString(), sip.GenerateTagN(20), 1})
+	req, err := e.request(ctx, sip.OPTIONS, at, "telecommune", dialogName{uuid.NewString(), sip.GenerateTagN(20), 1})
 	if err != nil {
 		return nil, err
 	}

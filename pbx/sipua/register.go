@@ -185,7 +185,7 @@ func (r *registration) request(ctx context.Context, expires time.Duration) (*sip
 		return nil, err
 	}
 	at := servers[r.at%len(servers)]
-	req, err := r.e.request(sip.REGISTER, at, cmp.Or(r.trunk.User, "telecommune"), dialogName{r.id, r.tag, r.seq})
+	req, err := r.e.request(ctx, sip.REGISTER, at, cmp.Or(r.trunk.User, "telecommune"), dialogName{r.id, r.tag, r.seq})
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,10 @@ type dialogName struct {
 }
 
 // request builds a request to a server itself, for a user there.
-func (e *Engine) request(method sip.RequestMethod, at server, user string, name dialogName) (*sip.Request, error) {
+func (e *Engine) request(ctx context.Context, method sip.RequestMethod, at server, user string, name dialogName) (*sip.Request, error) {
+	if err := e.secure(ctx, at); err != nil {
+		return nil, err
+	}
 	ours, err := e.towards(at.addr.Addr())
 	if err != nil {
 		return nil, err
