@@ -20,11 +20,13 @@ const (
 	patience    = 2 * time.Second   // with the database, while a caller waits (design.md 4)
 	closingTime = 15 * time.Second  // for the records of a call that is over
 	setupTime   = 120 * time.Second // of all attempts of a call
-	maxAttempts = 5                 // of a call, unless the configuration says otherwise
 	// answerTime is how long after its price was looked up a call may be answered: what is said in between is shorter
 	// than a minute.
 	answerTime = setupTime + time.Minute
 )
+
+// MaxAttempts is over how many trunks a call is tried, unless the configuration says otherwise.
+const MaxAttempts = 5
 
 // call is one number to be reached: from the digits to the settlement. It leaves one row.
 type call struct {
@@ -109,7 +111,7 @@ func (c *call) announce(ctx context.Context) error {
 func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupTime, errNoAnswer)
 	defer cancel()
-	reason, notFound, left := errNoWay, false, cmp.Or(c.x.MaxAttempts, maxAttempts)
+	reason, notFound, left := errNoWay, false, cmp.Or(c.x.MaxAttempts, MaxAttempts)
 	for _, way := range ways {
 		claim, refused := c.x.Gate.Take(way.Trunk, c.origin.Call, usageOf(way, c.hold.Seconds))
 		if refused != "" {

@@ -31,7 +31,7 @@ type Config struct {
 	// Destinations tells answers that look false; nil: one that begins to learn.
 	Destinations *routing.Destinations
 
-	MaxAttempts int // over trunks, of a call; 0: 5
+	MaxAttempts int // over trunks, of a call; 0: MaxAttempts
 
 	MaxCalls int           // access calls at once, more are refused here and nowhere else; 0: no limit
 	Drain    time.Duration // how long Run waits at its end for calls in progress; 0: they are hung up at once

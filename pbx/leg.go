@@ -136,7 +136,8 @@ type End struct {
 	SIP  int // final SIP status, 200 for a BYE
 	Q850 int // cause of the Reason header or mapped from SIP; 16 when none came
 	By   Ender
-	// Voice is when something else than silence came from the party first after its answer; zero when nothing did.
+	// Voice is when something else than silence came from the party first after its answer; zero when nothing did. An
+	// engine that can't tell gives the moment of the answer.
 	Voice time.Time
 }
 

@@ -106,7 +106,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
-		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations,
+		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
 		MaxCalls: maxCalls, Drain: drainTime,
 	})
 	return a, nil
