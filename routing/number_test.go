@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"telecommune/internal/e164"
@@ -35,6 +36,23 @@ func TestTrunkDial(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", c.proves, got, err, c.want)
 		}
 	}
+}
+
+// FuzzRewrite: whatever is taken as a rewrite makes something that can be dialled, or an error, and nothing else.
+func FuzzRewrite(f *testing.F) {
+	for _, s := range []string{"^49=>0", "(.)(.*)=>$2$1", ".*=>", "(a*)*=>1", "=>", "^(380)=>$10"} {
+		f.Add(s, "380441234567")
+	}
+	f.Fuzz(func(t *testing.T, rewrite, digits string) {
+		n, err := e164.FromDigits(digits)
+		if err != nil {
+			return
+		}
+		got, err := routing.Trunk{Rewrite: routing.Rewrite(rewrite)}.Dial(n)
+		if err == nil && (len(got) == 0 || len(got) > 40 || strings.Trim(got, "0123456789+*#") != "") {
+			t.Errorf("%q makes %q of %s", rewrite, got, n)
+		}
+	})
 }
 
 func TestIdentify(t *testing.T) {

@@ -22,7 +22,6 @@ type trunkInfo struct {
 // liveInfo is what serve knows of a trunk; without serve its health is unknown and the rest is missing.
 type liveInfo struct {
 	Health     string         `json:"health"`   // healthy, broken, trial or unknown
-	Why        string         `json:"why"`      // it is not healthy
 	Since      *time.Time     `json:"since"`    // when it is healthy, or is not
 	Refuses    routing.Reason `json:"refuses"`  // why it takes no call now
 	Calls      *int           `json:"calls"`    // channels in use
@@ -31,6 +30,7 @@ type liveInfo struct {
 	SpentDay   *money.Amount  `json:"spent_day"`
 	SpentMonth *money.Amount  `json:"spent_month"`
 	Balance    *money.Amount  `json:"balance"` // with the carrier, if it is prepaid
+	Why        string         `json:"why"`     // it is not healthy
 }
 
 const healthUnknown = "unknown"
@@ -46,7 +46,7 @@ func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]tr
 		infos[i] = trunkInfo{t, liveInfo{Health: healthUnknown}}
 		if l, known := live[t.Code]; known {
 			infos[i].liveInfo = liveInfo{
-				string(l.Health), l.Why, &l.Since, l.Refuses, &l.Calls, &l.MinutesDay, &l.MinutesMonth, &l.SpendDay, &l.SpendMonth, l.Balance,
+				string(l.Health), &l.Since, l.Refuses, &l.Calls, &l.MinutesDay, &l.MinutesMonth, &l.SpendDay, &l.SpendMonth, l.Balance, l.Why,
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]tr
 }
 
 // trunkColumns are what the table of trunks has room for.
-var trunkColumns = []string{"code", "carrier", "address", "transport", "channels", "cps", "enabled", "health", "refuses", "calls", "since", "why"}
+var trunkColumns = []string{"code", "carrier", "address", "transport", "channels", "cps", "enabled", "health", "since", "refuses", "calls", "why"}
 
 func trunkList() *cobra.Command {
 	return &cobra.Command{

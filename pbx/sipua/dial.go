@@ -247,7 +247,7 @@ func (a *attempt) broken(ctx context.Context, err error) error {
 	if a.caller.ctx.Err() != nil {
 		err = pbx.ErrEnded
 	}
-	return &pbx.DialError{Rang: a.rang, Err: err}
+	return &pbx.DialError{Rang: a.rang, Err: plain(err)}
 }
 
 // failed is the failure that a final response tells.

@@ -2,6 +2,7 @@ package sipua
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -60,8 +61,10 @@ func (e *Engine) ask(ctx context.Context, t routing.Trunk) (why string) {
 	for _, at := range servers {
 		res, err := e.options(ctx, at)
 		switch {
-		case err != nil:
+		case errors.Is(err, context.DeadlineExceeded):
 			why = "no answer to OPTIONS"
+		case err != nil:
+			why = plain(err).Error()
 		case res.StatusCode == 503:
 			why = fmt.Sprintf("OPTIONS: 503 %s", printable(res.Reason))
 		default:

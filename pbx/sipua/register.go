@@ -68,7 +68,7 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 			wait = max(backOff(e.registerRetry, longestRetry, failures), r.later)
 			failures++
 			if time.Now().After(stands) {
-				e.conf.Health.Registered(t.Code, "not registered: "+err.Error())
+				e.conf.Health.Registered(t.Code, "not registered: "+plain(err).Error())
 			}
 			e.log.Warn("trunk not registered", "trunk", t.Code, "err", err, "again_in", wait)
 		}

@@ -2,6 +2,8 @@ package sipua
 
 import (
 	"context"
+	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -102,6 +104,14 @@ func (e *Engine) tend(ctx context.Context, wants func(routing.Trunk) (binding, b
 			return
 		}
 	}
+}
+
+// plain is an error of the network without what the library says around it.
+func plain(err error) error {
+	if network := (*net.OpError)(nil); errors.As(err, &network) {
+		return network
+	}
+	return err
 }
 
 // dialogName is what a request outside of a dialog is known by.
