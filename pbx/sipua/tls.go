@@ -24,7 +24,7 @@ type secured struct {
 
 	mu   sync.Mutex
 	open map[string]*securedConn // by the server's address
-	vows map[string]vow          // by the server's address: what it was last asked for
+	vows map[string]vow          // by the server's address: what it proved last
 }
 
 // vow is what a server has to prove.
@@ -99,12 +99,14 @@ func (e *Engine) secure(ctx context.Context, at server) error {
 	addr, v := at.addr.String(), vow{at.ca, at.name}
 	e.tls.mu.Lock()
 	conn := e.tls.open[addr]
-	e.tls.vows[addr] = v
 	e.tls.mu.Unlock()
-	if conn != nil {
-		return v.check(conn.ConnectionState())
+	if conn == nil {
+		return e.dialTLS(ctx, addr, v)
 	}
-	return e.dialTLS(ctx, addr, v)
+	if err := v.check(conn.ConnectionState()); err != nil {
+		return err
+	}
+	return e.awaitPool(ctx, addr)
 }
 
 // again sees to it that a request within a dialog finds a connection, should that which it began on be gone.
@@ -116,10 +118,10 @@ func (e *Engine) again(ctx context.Context, req *sip.Request) error {
 	e.tls.mu.Lock()
 	conn, v := e.tls.open[addr], e.tls.vows[addr]
 	e.tls.mu.Unlock()
-	if conn != nil {
-		return nil
+	if conn == nil {
+		return e.dialTLS(ctx, addr, v)
 	}
-	return e.dialTLS(ctx, addr, v)
+	return e.awaitPool(ctx, addr)
 }
 
 func (e *Engine) dialTLS(ctx context.Context, addr string, v vow) error {
@@ -139,12 +141,14 @@ func (e *Engine) dialTLS(ctx context.Context, addr string, v vow) error {
 		return fmt.Errorf("TLS with %s: %w", v.name, err)
 	}
 	e.tls.mu.Lock()
-	if e.tls.open[addr] != nil { // another call was faster
-		e.tls.mu.Unlock()
-		return conn.Conn.Close()
+	slow := e.tls.open[addr] != nil // another call was faster
+	if !slow {
+		e.tls.open[addr], e.tls.vows[addr] = conn, v
 	}
-	e.tls.open[addr] = conn
 	e.tls.mu.Unlock()
+	if slow {
+		return errors.Join(conn.Conn.Close(), e.awaitPool(ctx, addr))
+	}
 	select {
 	case e.tls.dialled <- conn:
 	case <-e.tls.done:
@@ -153,8 +157,10 @@ func (e *Engine) dialTLS(ctx context.Context, addr string, v vow) error {
 	return e.awaitPool(ctx, addr)
 }
 
-// awaitPool waits until the library has taken a connection up.
+// awaitPool waits until the library has taken a connection up, as it has but for a moment.
 func (e *Engine) awaitPool(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, tcpDial)
+	defer cancel()
 	for {
 		if conn, err := e.ua.TransportLayer().GetConnection("tls", addr); err == nil {
 			_, _ = conn.TryClose() // gives back what Get took

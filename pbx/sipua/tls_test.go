@@ -49,6 +49,12 @@ func certified(t *testing.T, name string) (authority string, server tls.Certific
 	}
 }
 
+func (s *secured) connected(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[addr] != nil
+}
+
 // TestTrunkTLS: a carrier is called by TLS when its certificate bears the right name and is vouched for as the trunk says,
 // and else not at all; the requests of a call take its one connection.
 func TestTrunkTLS(t *testing.T) {
@@ -117,7 +123,18 @@ func TestTrunkTLS(t *testing.T) {
 		t.Errorf("Dial: %v", err)
 	}
 	refused("a connection that stands, for another name", renamed, false)
-	close(trunks) // the script is at its end
-	carrier.read("BYE")
+	conn.Close()
+	for deadline := time.Now().Add(wait); r.tls.connected(listen.Addr().String()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a connection that is closed is kept")
+		}
+	}
+	close(trunks) // the script is at its end: the call is hung up by a new connection
+	if conn, err = listen.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	again := &tcpPeer{peer: carrier.peer, conn: conn, in: bufio.NewReader(conn)}
+	again.read("BYE")
 	caller.respond(caller.request("BYE"), 200, "")
 }
