@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -188,7 +189,7 @@ func (c *call) close(ctx context.Context, reason error) {
 	s.AccessTime = c.onLine()
 	c.borne = s.AccessTime
 	if c.claim != nil {
-		c.claim.Release(usageOf(c.way, billing.AnsweredSeconds(s.Answered, c.hold.Seconds)))
+		c.claim.Release(usageOf(c.way, billing.AnsweredSeconds(s.Answered, math.MaxInt))) // the carrier asks for all of it
 	}
 	c.suspect(s)
 	var err error

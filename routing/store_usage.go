@@ -98,7 +98,7 @@ func (s *Store) Records(ctx context.Context, since time.Time) (map[string]Record
 	}
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT trunk, count(*) AS attempts, count(*) FILTER (WHERE outcome = 'answered') AS answered
-		FROM attempt WHERE started_at >= $1 AND sip + q850 > 0 AND outcome <> 'gave_up' GROUP BY trunk`, since)
+		FROM attempt WHERE started_at >= $1 AND outcome IN ('answered', 'busy', 'no_answer', 'failed') GROUP BY trunk`, since)
 	if err != nil {
 		return nil, fmt.Errorf("records of trunks: %w", err)
 	}

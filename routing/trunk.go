@@ -52,18 +52,18 @@ type Trunk struct {
 	Zone         string        `json:"zone" db:"zone"`                   // of Hours
 
 	Failover    Failover `json:"failover" db:"failover"`         // rows in place of the usual ones
-	RingSeconds int      `json:"ring_seconds" db:"ring_seconds"` // from INVITE to answer; 0: RingSeconds
+	RingSeconds int      `json:"ring_seconds" db:"ring_seconds"` // from INVITE to answer; 0: UsualRing
 	Enabled     bool     `json:"enabled" db:"enabled"`
 
 	zone *time.Location // of Hours, once located
 }
 
-// RingSeconds is how long an attempt may take over a trunk that says nothing of it.
-const RingSeconds = 60
+// UsualRing is how many seconds an attempt may take over a trunk that says nothing of it.
+const UsualRing = 60
 
 // RingTime is how long an attempt over the trunk may take from INVITE to answer.
 func (t Trunk) RingTime() time.Duration {
-	return time.Duration(cmp.Or(t.RingSeconds, RingSeconds)) * time.Second
+	return time.Duration(cmp.Or(t.RingSeconds, UsualRing)) * time.Second
 }
 
 // DeckName is the name of the deck that costs the trunk's calls: its own code, unless another is set.

@@ -102,7 +102,7 @@ func (t Trunk) callDemands() []demand {
 		{"caller_id", t.CallerID.known(), "pass, fixed, verified or withheld"},
 		{"caller_number", t.CallerNumber == "" || numberErr == nil, "an international number such as +4930123456"},
 		{"caller_number", t.CallerNumber != "" || t.CallerID != FixedCaller, "a number of ours for caller_id fixed"},
-		{"ring_seconds", t.RingSeconds >= 0 && t.RingSeconds <= maxRing, fmt.Sprintf("0 (%d) to %d seconds", RingSeconds, maxRing)},
+		{"ring_seconds", t.RingSeconds >= 0 && t.RingSeconds <= maxRing, fmt.Sprintf("0 (%d) to %d seconds", UsualRing, maxRing)},
 	}
 }
 

@@ -55,13 +55,13 @@ func ParseWindow(s string) (Window, error) {
 	return spans.window(), nil
 }
 
-// Contains tells whether the window, which is canonical, takes in an instant by the clock of a zone where no day is a
-// holiday. The empty one takes in all. It allocates nothing: routes are planned with it.
+// Contains tells whether the window, which is canonical, takes in an instant by the clock of a zone (nil: UTC) where no
+// day is a holiday. The empty one takes in all. It allocates nothing: routes are planned with it.
 func (w Window) Contains(at time.Time, zone *time.Location) bool {
 	if w == "" {
 		return true
 	}
-	m := calendar{zone: zone}.moment(at)
+	m := newCalendar(zone, nil).moment(at)
 	for part := range strings.SplitSeq(string(w), "; ") {
 		s, hours := span{allKinds, 0, dayMinutes}, false
 		for word := range strings.SplitSeq(part, " ") {

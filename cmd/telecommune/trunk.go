@@ -50,6 +50,7 @@ func trunkAdd() *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
+	completeFlag(c, "deck", trunkCodes)
 	require(c, "address")
 	return c
 }
@@ -74,6 +75,7 @@ func trunkSet() *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
+	completeFlag(c, "deck", trunkCodes)
 	var flags []string
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
 	c.MarkFlagsOneRequired(flags...)

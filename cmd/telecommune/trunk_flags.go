@@ -86,7 +86,7 @@ func (f *trunkFlags) addCall(flags *pflag.FlagSet) {
 	parsedFlag(flags, field(f, "failover", func(t *routing.Trunk) *routing.Failover { return &t.Failover }), "failover", routing.ParseFailover,
 		"`RULES` of its own, such as \"503=stop; q34=next,count; timeout=next\"")
 	flags.IntVar(field(f, "ring", func(t *routing.Trunk) *int { return &t.RingSeconds }), "ring", 0,
-		fmt.Sprintf("`SECONDS` from dialling to the answer; 0: %d", routing.RingSeconds))
+		fmt.Sprintf("`SECONDS` from dialling to the answer; 0: %d", routing.UsualRing))
 }
 
 // addLimits declares the flags on its share, on how much it carries, and when.

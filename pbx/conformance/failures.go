@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"telecommune/billing"
+	"telecommune/internal/money"
 	"telecommune/pbx/simcarrier"
 	"telecommune/routing"
 )
@@ -106,6 +107,7 @@ var failures = []scenario{
 			t.Errorf("%d calls at the first carrier", n)
 		}
 	}},
+	{"a prepaid carrier is passed over when a call could take it below its floor, also after a restart", balanceUsedUp},
 	{"a dead trunk is passed over, and used again when it is back", deadAndBack},
 	{"a busy number is not tried again", func(t *testing.T, start Start) {
 		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 486}), carrier(t, answering())
@@ -207,6 +209,37 @@ var failures = []scenario{
 		c.Hangup()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2"})
 	}},
+}
+
+// balanceUsedUp leaves the first carrier money for one call of a minute, and lets that be short.
+func balanceUsedUp(t *testing.T, start Start) {
+	first, second := carrier(t, answering()), carrier(t, answering())
+	all := trunks(first.Addr(), second.Addr())
+	now := time.Now()
+	all[0].Prepaid, all[0].PrepaidAt = money.Cent+100, &now // a minute costs a cent
+	r := newRig(t, start, plan{trunks: all, callLimit: 60})
+	for range 2 {
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		for len(r.exchange.Live()) > 0 {
+			r.tick()
+		}
+	}
+	r.settled(
+		want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk1", attempts: "answered"},
+		want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "no_balance answered"},
+	)
+	store, restarted := routing.NewStore(r.db), routing.NewGate()
+	trunk, err := store.Trunk(r.ctx, "trunk1")
+	r.must(err)
+	before := *r.exchange.Gate.Live(trunk).Balance
+	for _, gate := range []*routing.Gate{r.exchange.Gate, restarted} {
+		r.must(store.Refresh(r.ctx, gate, []routing.Trunk{trunk}))
+		if after := *gate.Live(trunk).Balance; after != before || after >= money.Cent {
+			t.Errorf("%s are left, and were before it was asked of the database: %s", after, before)
+		}
+	}
 }
 
 // deadAndBack lets a trunk die, by TCP so that it is known at once, and come back at the same address.
