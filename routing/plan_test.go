@@ -245,3 +245,25 @@ func TestPlanWithout(t *testing.T) {
 		t.Errorf("the plan itself changed: %s", brief(p))
 	}
 }
+
+// TestPlanHoursAndSharedDecks: a trunk outside of its hours, in its own zone, is none to take; one deck may cost the calls
+// of several trunks, also of one that has a deck of its own which then counts for nothing.
+func TestPlanHoursAndSharedDecks(t *testing.T) {
+	trunks := on("T1", "T2", "T3", "T4")
+	trunks[0].Hours, trunks[0].Zone = "08:00-14:00", "UTC"
+	trunks[1].Hours, trunks[1].Zone, trunks[1].Deck = "08:00-14:00", "Europe/Moscow", "T1" // an hour after it closed, at noon
+	trunks[2].Deck = "T1"
+	trunks[3].Deck = "T9"
+	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 2)), deck("T3", cost("380", 1)), deck("T4", cost("380", 1))})
+	s := routing.NewSnapshot(trunks, decks)
+	p := s.Plan(noon, kyiv, paid(19_000), vat, 1)
+	if got, want := brief(p), "T1 380 0.000006 T3 380 0.000006 | T2 closed_hours T4 no_rate"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if c := s.Answered(p.Candidates[1], kyiv, noon); c.Row != p.Candidates[1].Row {
+		t.Errorf("costed by %+v", c.Row)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Plan(noon, kyiv, paid(19_000), vat, 1) }); n > 2 {
+		t.Errorf("%v allocations, the answer's are two", n)
+	}
+}
