@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -19,12 +20,14 @@ import (
 const (
 	patience    = 2 * time.Second   // with the database, while a caller waits (design.md 4)
 	closingTime = 15 * time.Second  // for the records of a call that is over
-	ringTime    = 60 * time.Second  // of one attempt
 	setupTime   = 120 * time.Second // of all attempts of a call
 	// answerTime is how long after its price was looked up a call may be answered: what is said in between is shorter
 	// than a minute.
 	answerTime = setupTime + time.Minute
 )
+
+// MaxAttempts is over how many trunks a call is tried, unless the configuration says otherwise.
+const MaxAttempts = 5
 
 // call is one number to be reached: from the digits to the settlement. It leaves one row.
 type call struct {
@@ -37,7 +40,7 @@ type call struct {
 	hold     billing.Hold      // its Seconds are 0 until authorised
 	attempts []routing.Attempt
 	way      routing.Candidate // the one that answered, or was tried last
-	release  func()            // gives the trunk's channel back
+	claim    *routing.Claim    // of the trunk's channel; nil before the first attempt
 	far      Leg               // from its answer on
 	talked   time.Time         // when the talk was over; zero when there was none
 
@@ -45,7 +48,7 @@ type call struct {
 }
 
 func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
-	c := &call{accessCall: a, to: to, release: func() {}}
+	c := &call{accessCall: a, to: to}
 	c.origin = billing.Origin{
 		Call: uuid.Must(uuid.NewV7()), AccessCall: a.id, Provider: a.in.Provider, AccessNumber: a.in.Called,
 		Caller: a.in.Caller, Started: started,
@@ -104,30 +107,38 @@ func (c *call) announce(ctx context.Context) error {
 	return c.say(ctx, append(price, c.voice.TimeToTalk(c.hold.Seconds)...))
 }
 
-// dial tries the trunks one after the other until the far side answers, or fails in a way that is not the trunk's.
+// dial tries the trunks one after the other until the far side answers, or fails in a way that is not the trunk's. A trunk
+// that takes no call now is passed over, which is no attempt.
 func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupTime, errNoAnswer)
 	defer cancel()
-	reason, notFound := errNoWay, false
+	reason, notFound, left := errNoWay, false, cmp.Or(c.x.MaxAttempts, MaxAttempts)
 	for _, way := range ways {
-		release, full := c.x.Gate.Take(way.Trunk)
-		if full != "" {
-			c.attempts = append(c.attempts, routing.Attempt{Trunk: way.Trunk.Code, Started: time.Now(), Outcome: string(full)})
+		claim, refused := c.x.Gate.Take(way.Trunk, c.origin.Call, usageOf(way, c.hold.Seconds))
+		if refused != "" {
+			c.attempts = append(c.attempts, routing.Attempt{Trunk: way.Trunk.Code, Started: time.Now(), Outcome: string(refused)})
 			continue
 		}
-		c.way, c.release = way, release
+		c.way, c.claim = way, claim
 		far, err := c.attempt(ctx, way.Trunk)
 		if err == nil {
+			claim.Tried(routing.Answered, "")
 			c.far, c.way = far, c.routes.Answered(way, c.to, far.AnsweredAt())
 			return far, nil
 		}
-		release()
 		if c.over(ctx) {
 			return nil, cmp.Or(context.Cause(ctx), ErrEnded)
 		}
 		reason = farReason(err)
 		failure := failureOf(err, notFound)
-		if failure.Verdict() == routing.Stop {
+		judgement := way.Trunk.Judge(failure)
+		if judgement.Counts {
+			claim.Tried(routing.Failed, whyFailed(err))
+		} else {
+			claim.Tried(routing.Unanswered, "")
+		}
+		claim.Release(routing.Usage{})
+		if left--; judgement.Verdict == routing.Stop || left == 0 {
 			break
 		}
 		notFound = notFound || failure.NotFound()
@@ -140,8 +151,10 @@ func (c *call) attempt(ctx context.Context, trunk routing.Trunk) (Leg, error) {
 	c.x.live.update(c.id, func(l *live) { l.Trunk, l.State = trunk.Code, Dialling })
 	started := time.Now()
 	var pdd atomic.Int64 // the engine tells of ringing from a goroutine of its own
+	shown, asserted := trunk.Identify(c.identity())
 	far, err := c.x.Switch.Dial(ctx, c.leg, Target{
-		Trunk: trunk, Number: c.to, CallerID: c.callerID(), RingTimeout: ringTime, Limit: seconds(c.hold.Seconds),
+		Trunk: trunk, Number: c.to, CallerID: shown, Asserted: asserted, RingTimeout: trunk.RingTime(),
+		Limit: seconds(c.hold.Seconds),
 		Ringing: func() {
 			pdd.Store(int64(time.Since(started)))
 			c.x.live.update(c.id, (*live).rings)
@@ -159,12 +172,9 @@ func (c *call) attempt(ctx context.Context, trunk routing.Trunk) (Leg, error) {
 	return far, err
 }
 
-// callerID is the number that the far side sees: one that is vouched for, unless its owner asked for privacy.
-func (c *call) callerID() e164.Number {
-	if c.in.Withheld || !c.in.Trusted {
-		return ""
-	}
-	return c.in.Caller
+// identity is what is known of who calls.
+func (c *call) identity() routing.Caller {
+	return routing.Caller{Number: c.in.Caller, Vouched: c.in.Trusted, Verified: c.verified, Withheld: c.in.Withheld}
 }
 
 // close ends what is left of the call and settles it; nothing that happens to the caller or to us keeps it from that.
@@ -172,13 +182,16 @@ func (c *call) close(ctx context.Context, reason error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
 	c.x.live.update(c.id, func(l *live) { l.idle() }) // no sign of life may count time that was not delivered
-	c.release()
 	if c.far != nil {
 		c.far.Hangup(NormalClearing)
 	}
 	s := c.settlement(verdictOn(reason))
 	s.AccessTime = c.onLine()
 	c.borne = s.AccessTime
+	if c.claim != nil {
+		c.claim.Release(usageOf(c.way, billing.AnsweredSeconds(s.Answered, math.MaxInt))) // the carrier asks for all of it
+	}
+	c.suspect(s)
 	var err error
 	if c.hold.Seconds > 0 {
 		err = c.x.Credit.Settle(ctx, s)
@@ -224,6 +237,30 @@ func (c *call) settlement(why verdict) billing.Settlement {
 	return s
 }
 
+// suspect marks the attempt that was answered when its answer looks false.
+func (c *call) suspect(s billing.Settlement) {
+	if s.Answered <= 0 {
+		return
+	}
+	last := &c.attempts[len(c.attempts)-1]
+	talk := routing.AnsweredCall{Delay: s.AnsweredAt.Sub(last.Started), Talk: s.Answered, Silent: s.Answered}
+	if end, _ := endOf(c.far); !end.Voice.IsZero() {
+		talk.Silent = end.Voice.Sub(s.AnsweredAt)
+	}
+	if last.Suspect = c.x.Destinations.Suspect(c.quote.Row.Prefix, talk); last.Suspect != "" {
+		c.log.Warn("the answer looks false", "call", c.origin.Call, "trunk", s.Trunk, "number", c.to, "why", last.Suspect)
+	}
+}
+
+// usageOf is what so many answered seconds take of a trunk.
+func usageOf(way routing.Candidate, answered int) routing.Usage {
+	cost, err := way.Row.Price(answered)
+	if answered == 0 || err != nil { // a row that was planned with can be priced
+		cost = 0
+	}
+	return routing.Usage{Seconds: int64(answered), Cost: cost}
+}
+
 // endOf tells how a leg ended, if it has.
 func endOf(leg Leg) (End, bool) {
 	select {
@@ -236,13 +273,25 @@ func endOf(leg Leg) (End, bool) {
 
 // failureOf is a failed attempt as routing judges it.
 func failureOf(err error, notFoundBefore bool) routing.Failure {
-	f := routing.Failure{NotFoundBefore: notFoundBefore}
+	f := routing.Failure{NotFoundBefore: notFoundBefore, Timeout: errors.Is(err, ErrRingTimeout)}
 	var d *DialError
 	if errors.As(err, &d) {
 		f.SIP, f.Q850, f.Rang = d.SIP, d.Q850, d.Rang
 	}
-	f.Network = f.SIP == 0 && f.Q850 == 0 && !errors.Is(err, ErrRingTimeout)
+	if f.SIP == 0 && (errors.Is(err, ErrCodec) || errors.Is(err, routing.ErrNumberForm)) {
+		f.SIP, f.Q850 = Incompatible.SIP, Incompatible.Q850 // never dialled: it would have been refused so
+	}
+	f.Network = f.SIP == 0 && f.Q850 == 0 && !f.Timeout
 	return f
+}
+
+// whyFailed is a failed attempt as operators are told it.
+func whyFailed(err error) string {
+	var d *DialError
+	if errors.As(err, &d) && d.Err != nil {
+		err = d.Err
+	}
+	return err.Error()
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -28,6 +28,11 @@ type Config struct {
 	Node      string
 	Log       *slog.Logger
 
+	// Destinations tells answers that look false; nil: one that begins to learn.
+	Destinations *routing.Destinations
+
+	MaxAttempts int // over trunks, of a call; 0: MaxAttempts
+
 	MaxCalls int           // access calls at once, more are refused here and nowhere else; 0: no limit
 	Drain    time.Duration // how long Run waits at its end for calls in progress; 0: they are hung up at once
 }
@@ -47,6 +52,9 @@ type Exchange struct {
 // New makes an exchange. Run starts it.
 func New(c Config) *Exchange {
 	c.Log = c.Log.With("node", c.Node)
+	if c.Destinations == nil {
+		c.Destinations = routing.NewDestinations(nil)
+	}
 	return &Exchange{Config: c, live: newRegister(), answer: make(chan struct{}, 1)}
 }
 

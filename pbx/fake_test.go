@@ -25,6 +25,7 @@ type line struct {
 	keys   chan byte
 	done   chan struct{}
 	broken bool // prompts can't be played
+	mute   bool // its party never says a word
 
 	mu         sync.Mutex
 	answeredAt time.Time
@@ -170,6 +171,9 @@ func (l *line) finishAt(at time.Time, by pbx.Ender, q850 int) {
 		l.limit.Stop()
 	}
 	l.end = pbx.End{At: at, SIP: 200, Q850: q850, By: by}
+	if !l.mute {
+		l.end.Voice = l.answeredAt
+	}
 	close(l.done)
 }
 
@@ -234,6 +238,7 @@ type party struct {
 	fails  *pbx.DialError // else it answers
 	talks  time.Duration  // hangs up so long after the answer; 0: never
 	panics bool
+	mute   bool // says nothing
 }
 
 // Run is that of pbx.Switch.
@@ -289,6 +294,7 @@ func (x *exchange) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx
 				return nil, p.fails
 			}
 			far := newLine(pbx.Inbound{})
+			far.mute = p.mute
 			far.Limit(to.Limit)
 			_ = far.Answer(ctx)
 			if p.talks > 0 {

@@ -87,7 +87,8 @@ type Inbound struct {
 type Target struct {
 	Trunk       routing.Trunk
 	Number      e164.Number
-	CallerID    e164.Number   // presented to the far side; none: anonymous (RFC 3323)
+	CallerID    e164.Number   // presented to the far side; none: anonymous, with the wish for privacy (RFC 3323)
+	Asserted    e164.Number   // told to the carrier in P-Asserted-Identity (RFC 3325); none: not sent
 	RingTimeout time.Duration // from INVITE to answer
 	Limit       time.Duration // paid time, as Leg.Limit
 	Ringing     func()        // called once, at the first 180 or 183, if one comes; must not block; may be nil
@@ -135,6 +136,9 @@ type End struct {
 	SIP  int // final SIP status, 200 for a BYE
 	Q850 int // cause of the Reason header or mapped from SIP; 16 when none came
 	By   Ender
+	// Voice is when something else than silence came from the party first after its answer; zero when nothing did. An
+	// engine that can't tell gives the moment of the answer.
+	Voice time.Time
 }
 
 var (

@@ -41,6 +41,7 @@ type exchange struct {
 	admission *pbx.Admission
 	trunks    []routing.Trunk
 	channel   map[string]int // channels of trunks
+	shape     func(*routing.Trunk)
 }
 
 const (
@@ -154,6 +155,9 @@ func (x *exchange) routes() *routing.Snapshot {
 	x.trunks = nil
 	for _, code := range []string{"cheap", "dear", "third"} {
 		x.trunks = append(x.trunks, routing.Trunk{Code: code, Carrier: "c-" + code, Channels: x.channel[code], Enabled: true})
+		if x.shape != nil {
+			x.shape(&x.trunks[len(x.trunks)-1])
+		}
 	}
 	return routing.NewSnapshot(x.trunks, tariff.NewDecks([]tariff.Deck{
 		deck(tariff.Retail, "retail", row("380", 19_000), row("49", 10_000), row("43", 10_000)),

@@ -37,6 +37,7 @@ type accessCall struct {
 	log     *slog.Logger
 
 	caller   billing.Caller // once identified
+	verified bool           // by a number that is a phone of the account
 	calls    int            // made so far; each left its row
 	borne    time.Duration  // of the leg, by those calls
 	welcomed bool
@@ -97,6 +98,7 @@ func (a *accessCall) connect(ctx context.Context, number e164.Number) (err error
 func (a *accessCall) identify(ctx context.Context) error {
 	caller, err := a.byPhone(ctx)
 	unknown := errors.Is(err, billing.ErrUnknownCaller)
+	a.verified = err == nil
 	if err != nil && !unknown {
 		return err
 	}

@@ -147,6 +147,7 @@ func (c *call) extend(ctx context.Context, paid int) int {
 func (c *call) allow(far Leg, paid int) {
 	far.Limit(seconds(paid))
 	c.leg.Limit(far.AnsweredAt().Sub(c.leg.AnsweredAt()) + seconds(paid) + grace)
+	c.claim.Extend(usageOf(c.way, paid))
 	c.x.live.update(c.id, func(l *live) { l.HeldSeconds = paid })
 }
 

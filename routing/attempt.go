@@ -13,6 +13,7 @@ type Attempt struct {
 	SIP     int
 	Q850    int
 	Outcome string
+	Suspect string // why the answer looks false, such as "silence fast"; empty when it does not
 }
 
 // MarshalJSON writes an attempt as `call show` prints it.
@@ -24,5 +25,6 @@ func (a Attempt) MarshalJSON() ([]byte, error) {
 		SIP     int       `json:"sip"`
 		Q850    int       `json:"q850"`
 		Outcome string    `json:"outcome"`
-	}{a.Trunk, a.Started, a.PDD.Milliseconds(), a.SIP, a.Q850, a.Outcome})
+		Suspect string    `json:"suspect"`
+	}{a.Trunk, a.Started, a.PDD.Milliseconds(), a.SIP, a.Q850, a.Outcome, a.Suspect})
 }

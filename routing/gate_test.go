@@ -7,23 +7,25 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"telecommune/routing"
 )
 
 func TestGateChannels(t *testing.T) {
 	g := routing.NewGate()
 	two := routing.Trunk{Code: "T1", Channels: 2}
-	first, reason := g.Take(two)
+	first, reason := take(g, two)
 	if reason != "" {
 		t.Fatal(reason)
 	}
-	if _, reason := g.Take(two); reason != "" {
+	if _, reason := take(g, two); reason != "" {
 		t.Fatal(reason)
 	}
 	if reason := g.Full(two); reason != routing.Full {
 		t.Errorf("Full = %q with all channels taken", reason)
 	}
-	refused, reason := g.Take(two)
+	refused, reason := take(g, two)
 	if reason != routing.Full {
 		t.Errorf("a third call: %q", reason)
 	}
@@ -31,22 +33,22 @@ func TestGateChannels(t *testing.T) {
 	if reason := g.Full(two); reason != routing.Full {
 		t.Error("releasing what was refused gave a channel back")
 	}
-	if _, reason := g.Take(routing.Trunk{Code: "T2", Channels: 1}); reason != "" {
+	if _, reason := take(g, routing.Trunk{Code: "T2", Channels: 1}); reason != "" {
 		t.Errorf("another trunk: %q", reason)
 	}
 	first()
 	first()
-	if _, reason := g.Take(two); reason != "" {
+	if _, reason := take(g, two); reason != "" {
 		t.Errorf("after a release: %q", reason)
 	}
-	if _, reason := g.Take(two); reason != routing.Full {
+	if _, reason := take(g, two); reason != routing.Full {
 		t.Errorf("one call released twice gave two channels: %q", reason)
 	}
-	if _, reason := g.Take(routing.Trunk{Code: "T1", Channels: 3}); reason != "" {
+	if _, reason := take(g, routing.Trunk{Code: "T1", Channels: 3}); reason != "" {
 		t.Errorf("a limit raised meanwhile: %q", reason)
 	}
 	for range 1000 {
-		if _, reason := g.Take(routing.Trunk{Code: "T3"}); reason != "" {
+		if _, reason := take(g, routing.Trunk{Code: "T3"}); reason != "" {
 			t.Fatalf("no limit: %q", reason)
 		}
 	}
@@ -56,31 +58,31 @@ func TestGateCPS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := routing.NewGate()
 		three := routing.Trunk{Code: "T1", CPS: 3}
-		take := func(want routing.Reason) {
+		try := func(want routing.Reason) {
 			t.Helper()
-			release, got := g.Take(three)
+			release, got := take(g, three)
 			if got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 			release() // an ended call still counts in its second
 		}
-		take("")
+		try("")
 		time.Sleep(900 * time.Millisecond)
-		take("")
-		take("")
-		take(routing.CPS)
+		try("")
+		try("")
+		try(routing.CPS)
 		time.Sleep(100*time.Millisecond - 1)
-		take(routing.CPS)
+		try(routing.CPS)
 		if reason := g.Full(three); reason != routing.CPS {
 			t.Errorf("Full = %q", reason)
 		}
 		time.Sleep(1 * time.Nanosecond)
-		take("") // the first is a second old, the two others are not: no burst of six around the edge of a second
-		take(routing.CPS)
+		try("") // the first is a second old, the two others are not: no burst of six around the edge of a second
+		try(routing.CPS)
 		time.Sleep(900 * time.Millisecond)
-		take("")
-		take("")
-		take(routing.CPS)
+		try("")
+		try("")
+		try(routing.CPS)
 	})
 }
 
@@ -88,25 +90,25 @@ func TestGateRefusedByOneLimitDoesNotCountInTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := routing.NewGate()
 		trunk := routing.Trunk{Code: "T1", Channels: 1, CPS: 2}
-		release, _ := g.Take(trunk)
+		release, _ := take(g, trunk)
 		for range 5 {
-			if _, reason := g.Take(trunk); reason != routing.Full {
+			if _, reason := take(g, trunk); reason != routing.Full {
 				t.Fatal(reason)
 			}
 		}
 		release()
-		if release, reason := g.Take(trunk); reason != "" {
+		if release, reason := take(g, trunk); reason != "" {
 			t.Errorf("refused calls counted as begun: %q", reason)
 		} else {
 			release()
 		}
 		for range 5 {
-			if _, reason := g.Take(trunk); reason != routing.CPS {
+			if _, reason := take(g, trunk); reason != routing.CPS {
 				t.Fatal(reason)
 			}
 		}
 		time.Sleep(time.Second)
-		if _, reason := g.Take(trunk); reason != "" {
+		if _, reason := take(g, trunk); reason != "" {
 			t.Errorf("refused calls took a channel: %q", reason)
 		}
 	})
@@ -122,7 +124,7 @@ func TestGateIsExactWithManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			<-start
 			for range 200 {
-				release, reason := g.Take(trunk)
+				release, reason := take(g, trunk)
 				if reason != "" {
 					refused.Add(1)
 					continue
@@ -144,11 +146,11 @@ func TestGateIsExactWithManyAtOnce(t *testing.T) {
 		t.Errorf("%d calls at once over 7 channels", most.Load())
 	}
 	for range 7 {
-		if _, reason := g.Take(trunk); reason != "" {
+		if _, reason := take(g, trunk); reason != "" {
 			t.Fatalf("a channel was lost: %q", reason)
 		}
 	}
-	if _, reason := g.Take(trunk); reason != routing.Full {
+	if _, reason := take(g, trunk); reason != routing.Full {
 		t.Errorf("a channel was won: %q", reason)
 	}
 	t.Logf("at most %d at once, %d refused", most.Load(), refused.Load())
@@ -162,7 +164,7 @@ func TestGateCPSWithManyAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 200 {
 			wg.Go(func() {
-				if _, reason := g.Take(trunk); reason == "" {
+				if _, reason := take(g, trunk); reason == "" {
 					taken.Add(1)
 				}
 			})
@@ -172,4 +174,13 @@ func TestGateCPSWithManyAtOnce(t *testing.T) {
 			t.Errorf("%d of 200 calls in one instant, want 50", taken.Load())
 		}
 	})
+}
+
+// take claims a channel for a call that uses nothing, and gives how to release it.
+func take(g *routing.Gate, t routing.Trunk) (release func(), reason routing.Reason) {
+	claim, reason := g.Take(t, uuid.New(), routing.Usage{})
+	if reason != "" {
+		return func() {}, reason
+	}
+	return func() { claim.Release(routing.Usage{}) }, ""
 }

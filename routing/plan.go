@@ -22,8 +22,15 @@ const (
 	BelowCost Reason = "below_cost" // the carrier asks more than the caller pays without VAT
 	Disabled  Reason = "disabled"   // switched off
 	Loop      Reason = "loop"       // the number is one of ours; no trunk is taken
-	Full      Reason = "full"       // all channels taken (Gate)
-	CPS       Reason = "cps"        // as many calls within a second as it takes (Gate)
+
+	ClosedHours Reason = "closed_hours" // outside of its opening hours
+
+	// What follows is for now only, and told by a Gate.
+	Full       Reason = "full"        // all channels taken
+	CPS        Reason = "cps"         // as many calls within a second as it takes
+	Unhealthy  Reason = "unhealthy"   // it failed too often, is not registered, or does not answer OPTIONS
+	NoBalance  Reason = "no_balance"  // what is left with its carrier would not pay for the call
+	SpendLimit Reason = "spend_limit" // its minutes or money of the day or month are used up
 )
 
 // Plan is the ways to reach a number, in the order they are tried, and the trunks that are no way with the reason.
@@ -46,7 +53,7 @@ type Candidate struct {
 // Answered gives a candidate of the snapshot with the row that costs a call answered at an instant. Where none is in
 // force then, the one that the plan was made with goes on.
 func (s *Snapshot) Answered(c Candidate, to e164.Number, at time.Time) Candidate {
-	if row, ok := s.decks.Trunk(c.Trunk.Code, to, at); ok {
+	if row, ok := s.decks.Trunk(c.Trunk.DeckName(), to, at); ok {
 		c.Row = row
 	}
 	return c
@@ -79,8 +86,8 @@ func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tar
 	var fewWays [few]way
 	var fewReasons [few]Reason
 	offers, ways, reasons := fewOffers[:], fewWays[:0], fewReasons[:]
-	if max(len(s.deckOf), len(s.trunks)) > few {
-		offers, reasons = make([]tariff.Offer, len(s.deckOf)), make([]Reason, len(s.trunks))
+	if max(len(s.costs), len(s.trunks)) > few {
+		offers, reasons = make([]tariff.Offer, len(s.costs)), make([]Reason, len(s.trunks))
 	}
 	for i := range s.trunks {
 		reasons[i] = s.reason(&s.trunks[i], to, at)
@@ -88,14 +95,15 @@ func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tar
 	offers = offers[:s.decks.Offers(to, at, offers)]
 	most := income(retail, vat)
 	for i := range offers {
-		trunk := s.deckOf[offers[i].Deck]
-		switch {
-		case trunk < 0 || reasons[trunk] != NoRate: // removed, or not to be taken
-		case offers[i].Cost > most:
-			reasons[trunk] = BelowCost
-		default:
-			reasons[trunk] = ""
-			ways = append(ways, way{trunk: trunk, offer: i, cost: offers[i].Cost})
+		for _, trunk := range s.costs[offers[i].Deck] {
+			switch {
+			case reasons[trunk] != NoRate: // not to be taken
+			case offers[i].Cost > most:
+				reasons[trunk] = BelowCost
+			default:
+				reasons[trunk] = ""
+				ways = append(ways, way{trunk: trunk, offer: i, cost: offers[i].Cost})
+			}
 		}
 	}
 	p := Plan{Number: to, At: at, Policy: s.policy(to)}
@@ -118,7 +126,7 @@ func (s *Snapshot) reason(t *Trunk, to e164.Number, at time.Time) Reason {
 	if s.Ours(to) {
 		return Loop
 	}
-	return cmp.Or(s.closed(t, at), NoRate)
+	return cmp.Or(t.closed(at), NoRate)
 }
 
 // Without moves the candidates that closed gives a reason for to the skipped ones; Gate.Full is such a function.

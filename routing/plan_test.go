@@ -254,7 +254,7 @@ func TestPlanWithout(t *testing.T) {
 	narrow := p.Candidates[1].Trunk
 	narrow.Channels = 1
 	p.Candidates[1].Trunk = narrow
-	if _, reason := gate.Take(narrow); reason != "" {
+	if _, reason := take(gate, narrow); reason != "" {
 		t.Fatal(reason)
 	}
 	if got, want := brief(p.Without(gate.Full)), "T1 380 0.000003 T3 380 0.000009 | T4 no_rate T2 full"; got != want {
@@ -265,21 +265,24 @@ func TestPlanWithout(t *testing.T) {
 	}
 }
 
-func TestTrunkDial(t *testing.T) {
-	for _, c := range []struct {
-		strip  int
-		prefix string
-		want   string
-	}{
-		{0, "", "380441234567"},
-		{0, "+", "+380441234567"},
-		{0, "00", "00380441234567"},
-		{2, "99#0", "99#00441234567"},
-		{15, "9", "9"},
-	} {
-		trunk := routing.Trunk{Strip: c.strip, Prefix: c.prefix}
-		if got := trunk.Dial(kyiv); got != c.want {
-			t.Errorf("strip %d, prefix %q: %s, want %s", c.strip, c.prefix, got, c.want)
-		}
+// TestPlanHoursAndSharedDecks: a trunk outside of its hours, in its own zone, is none to take; one deck may cost the calls
+// of several trunks, also of one that has a deck of its own which then counts for nothing.
+func TestPlanHoursAndSharedDecks(t *testing.T) {
+	trunks := on("T1", "T2", "T3", "T4")
+	trunks[0].Hours, trunks[0].Zone = "08:00-14:00", "UTC"
+	trunks[1].Hours, trunks[1].Zone, trunks[1].Deck = "08:00-14:00", "Europe/Moscow", "T1" // an hour after it closed, at noon
+	trunks[2].Deck = "T1"
+	trunks[3].Deck = "T9"
+	decks := tariff.NewDecks([]tariff.Deck{deck("T1", cost("380", 2)), deck("T3", cost("380", 1)), deck("T4", cost("380", 1))})
+	s := routing.NewSnapshot(trunks, decks)
+	p := s.Plan(noon, kyiv, paid(19_000), vat, 1)
+	if got, want := brief(p), "T1 380 0.000006 T3 380 0.000006 | T2 closed_hours T4 no_rate"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if c := s.Answered(p.Candidates[1], kyiv, noon); c.Row != p.Candidates[1].Row {
+		t.Errorf("costed by %+v", c.Row)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Plan(noon, kyiv, paid(19_000), vat, 1) }); n > 2 {
+		t.Errorf("%v allocations, the answer's are two", n)
 	}
 }

@@ -3,7 +3,6 @@ package routing
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
@@ -14,7 +13,7 @@ import (
 type Snapshot struct {
 	trunks   []Trunk // by code
 	decks    *tariff.Decks
-	deckOf   []int // of each of the decks' trunks: its number in trunks, or -1 when it was removed
+	costs    [][]int // of each of the trunks' decks: the numbers in trunks of those whose calls it costs
 	policies []Policy
 	ours     map[e164.Number]bool
 	quality  *Quality
@@ -30,13 +29,16 @@ type Rules struct {
 // NewSnapshot makes a snapshot of its own copy of trunks, without rules.
 func NewSnapshot(trunks []Trunk, decks *tariff.Decks) *Snapshot {
 	s := &Snapshot{trunks: slices.Clone(trunks), decks: decks}
+	for i, t := range s.trunks {
+		s.trunks[i] = t.located()
+	}
 	slices.SortFunc(s.trunks, func(a, b Trunk) int { return cmp.Compare(a.Code, b.Code) })
-	for _, code := range decks.Trunks() {
-		number, found := slices.BinarySearchFunc(s.trunks, code, func(t Trunk, code string) int { return cmp.Compare(t.Code, code) })
-		if !found {
-			number = -1
-		}
-		s.deckOf = append(s.deckOf, number)
+	byDeck := map[string][]int{}
+	for i, t := range s.trunks {
+		byDeck[t.DeckName()] = append(byDeck[t.DeckName()], i)
+	}
+	for _, name := range decks.Trunks() {
+		s.costs = append(s.costs, byDeck[name])
 	}
 	return s
 }
@@ -59,11 +61,3 @@ func (s *Snapshot) Trunks() []Trunk { return slices.Clone(s.trunks) }
 
 // Ours tells whether a number leads back to us: dialled out, the call would come in again, and again.
 func (s *Snapshot) Ours(n e164.Number) bool { return s.ours[n] }
-
-// closed says why a trunk can't be taken for any number at an instant; empty when it can.
-func (s *Snapshot) closed(t *Trunk, _ time.Time) Reason {
-	if !t.Enabled {
-		return Disabled
-	}
-	return ""
-}

@@ -22,7 +22,9 @@ type Store struct{ db *sqlx.DB }
 func NewStore(db *sqlx.DB) *Store { return &Store{db} }
 
 const selectTrunks = `
-	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled, priority, weight
+	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled, priority, weight,
+	    deck, COALESCE(asset, '') AS asset, tls_ca, tls_name, probe_seconds, rewrite, codecs, caller_id, caller_number, trusted,
+	    hours, zone, minutes_day, minutes_month, spend_day, spend_month, prepaid, prepaid_floor, prepaid_at, failover, ring_seconds
 	FROM trunk`
 
 // Load reads what calls need now and in the time to come: all trunks, policies, the numbers that are ours, and the decks
@@ -81,17 +83,23 @@ func (s *Store) Revision(ctx context.Context) (int64, error) {
 // UDP. The trunk is returned as stored.
 func (s *Store) AddTrunk(ctx context.Context, t Trunk) (Trunk, error) {
 	t = t.withDefaults()
-	if err := t.check(); err != nil {
-		return Trunk{}, err
-	}
 	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		if err := complete(ctx, tx, &t); err != nil {
+			return err
+		}
 		_, err := tx.NamedExecContext(ctx, `
 			INSERT INTO trunk (code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled,
-				priority, weight)
+			    priority, weight, deck, asset, tls_ca, tls_name, probe_seconds, rewrite, codecs, caller_id, caller_number, trusted,
+			    hours, zone, minutes_day, minutes_month, spend_day, spend_month, prepaid, prepaid_floor, prepaid_at, failover, ring_seconds)
 			VALUES (:code, :carrier, :address, :transport, :username, :password, :register, :channels, :cps, :prefix, :strip, :enabled,
-				:priority, :weight)`, t)
+			    :priority, :weight, :deck, NULLIF(:asset, ''), :tls_ca, :tls_name, :probe_seconds, :rewrite, :codecs, :caller_id, :caller_number, :trusted,
+			    :hours, :zone, :minutes_day, :minutes_month, :spend_day, :spend_month, :prepaid, :prepaid_floor, :prepaid_at, :failover, :ring_seconds)`, t)
 		return err
 	})
+	var field *FieldError
+	if errors.As(err, &field) {
+		return Trunk{}, field
+	}
 	if postgres.Constraint(err) == "trunk_pkey" {
 		err = ErrExists
 	}
@@ -131,13 +139,17 @@ func (s *Store) SetTrunk(ctx context.Context, code string, change func(*Trunk)) 
 		change(&t)
 		t.Code = code
 		t = t.withDefaults()
-		if err := t.check(); err != nil {
+		if err := complete(ctx, tx, &t); err != nil {
 			return err
 		}
 		_, err := tx.NamedExecContext(ctx, `
 			UPDATE trunk SET carrier = :carrier, address = :address, transport = :transport, username = :username,
 				password = :password, register = :register, channels = :channels, cps = :cps, prefix = :prefix,
-				strip = :strip, enabled = :enabled, priority = :priority, weight = :weight
+				strip = :strip, enabled = :enabled, priority = :priority, weight = :weight, deck = :deck, asset = NULLIF(:asset, ''), tls_ca = :tls_ca,
+				tls_name = :tls_name, probe_seconds = :probe_seconds, rewrite = :rewrite, codecs = :codecs, caller_id = :caller_id,
+				caller_number = :caller_number, trusted = :trusted, hours = :hours, zone = :zone, minutes_day = :minutes_day,
+				minutes_month = :minutes_month, spend_day = :spend_day, spend_month = :spend_month, prepaid = :prepaid,
+				prepaid_floor = :prepaid_floor, prepaid_at = :prepaid_at, failover = :failover, ring_seconds = :ring_seconds
 			WHERE code = :code`, t)
 		return err
 	})
@@ -145,6 +157,16 @@ func (s *Store) SetTrunk(ctx context.Context, code string, change func(*Trunk)) 
 		return Trunk{}, fmt.Errorf("set trunk %q: %w", code, err)
 	}
 	return t, nil
+}
+
+// complete gives the hours of a trunk a zone, the commune's, if they have none, and checks the trunk.
+func complete(ctx context.Context, tx *sqlx.Tx, t *Trunk) error {
+	if t.Hours != "" && t.Zone == "" {
+		if err := tx.GetContext(ctx, &t.Zone, `SELECT zone FROM commune`); err != nil {
+			return err
+		}
+	}
+	return t.check()
 }
 
 // RemoveTrunk takes a trunk away, or returns ErrNotFound. Calls keep its code as text and their rates with them; its
@@ -175,18 +197,19 @@ func get(ctx context.Context, q sqlx.QueryerContext, into *Trunk, query, code st
 func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, attempts []Attempt) error {
 	n := len(attempts)
 	trunks, started, outcomes := make([]string, n), make([]time.Time, n), make([]string, n)
-	pdd, sip, q850 := make([]int64, n), make([]int64, n), make([]int64, n)
+	pdd, sip, q850, suspect := make([]int64, n), make([]int64, n), make([]int64, n), make([]string, n)
 	for i, a := range attempts {
 		trunks[i], started[i], outcomes[i] = a.Trunk, a.Started, a.Outcome
-		pdd[i], sip[i], q850[i] = a.PDD.Milliseconds(), int64(a.SIP), int64(a.Q850)
+		pdd[i], sip[i], q850[i], suspect[i] = a.PDD.Milliseconds(), int64(a.SIP), int64(a.Q850), a.Suspect
 	}
 	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO attempt (call_id, n, trunk, started_at, pdd_ms, sip, q850, outcome)
-		SELECT $1, a.n, a.trunk, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome
-		FROM unnest($2::text[], $3::timestamptz[], $4::integer[], $5::integer[], $6::integer[], $7::text[])
-			WITH ORDINALITY AS a (trunk, started_at, pdd_ms, sip, q850, outcome, n)
+		INSERT INTO attempt (call_id, n, trunk, started_at, pdd_ms, sip, q850, outcome, suspect)
+		SELECT $1, a.n, a.trunk, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome, a.suspect
+		FROM unnest($2::text[], $3::timestamptz[], $4::integer[], $5::integer[], $6::integer[], $7::text[], $8::text[])
+			WITH ORDINALITY AS a (trunk, started_at, pdd_ms, sip, q850, outcome, suspect, n)
 		ON CONFLICT (call_id, n) DO NOTHING`,
-		call, pq.Array(trunks), pq.Array(started), pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes))
+		call, pq.Array(trunks), pq.Array(started), pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes),
+		pq.Array(suspect))
 	if err != nil {
 		return fmt.Errorf("record %d attempts of call %s: %w", n, call, err)
 	}
@@ -209,16 +232,17 @@ func (s *Store) AttemptsOf(ctx context.Context, calls []uuid.UUID) (map[uuid.UUI
 		SIP     int       `db:"sip"`
 		Q850    int       `db:"q850"`
 		Outcome string    `db:"outcome"`
+		Suspect string    `db:"suspect"`
 	}
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT call_id, trunk, started_at, pdd_ms, sip, q850, outcome FROM attempt
+		SELECT call_id, trunk, started_at, pdd_ms, sip, q850, outcome, suspect FROM attempt
 		WHERE call_id = ANY ($1::uuid[]) ORDER BY call_id, n`, pq.Array(calls))
 	if err != nil {
 		return nil, fmt.Errorf("attempts of %d calls: %w", len(calls), err)
 	}
 	attempts := map[uuid.UUID][]Attempt{}
 	for _, r := range rows {
-		a := Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome}
+		a := Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome, r.Suspect}
 		attempts[r.Call] = append(attempts[r.Call], a)
 	}
 	return attempts, nil

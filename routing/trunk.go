@@ -1,53 +1,73 @@
-// Package routing chooses the trunk that carries a call: trunks, their capacity, the least-cost plan and its
+// Package routing chooses the trunk that carries a call: trunks, their capacity and health, the least-cost plan and its
 // explanation. A plan is made from an immutable snapshot in memory and takes no I/O.
 package routing
 
 import (
 	"cmp"
-	"fmt"
-	"net"
-	"net/netip"
-	"regexp"
-	"strconv"
-	"strings"
-	"unicode"
+	"time"
 
+	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
+	"telecommune/internal/money"
 )
 
-// Trunk is a way out to a carrier. It is a value: a running call keeps the one it was dialled with.
+// Trunk is a way out to a carrier. It is a value: a running call keeps the one it was dialled with. Where 0 or nothing
+// is said to mean no limit or none, that is the zero value.
 type Trunk struct {
 	Code      string `json:"code" db:"code"`
 	Carrier   string `json:"carrier" db:"carrier"`     // sub-account of carrier payable
-	Address   string `json:"address" db:"address"`     // host:port
-	Transport string `json:"transport" db:"transport"` // udp or tcp
+	Deck      string `json:"deck" db:"deck"`           // name of the deck that costs its calls
+	Asset     string `json:"asset" db:"asset"`         // that it belongs to, or empty
+	Address   string `json:"address" db:"address"`     // host:port; a domain without port is looked up (RFC 3263)
+	Transport string `json:"transport" db:"transport"` // udp, tcp or tls
+	TLSCA     string `json:"tls_ca" db:"tls_ca"`       // certificates that vouch for the carrier's, PEM; empty: the system's
+	TLSName   string `json:"tls_name" db:"tls_name"`   // that the carrier's certificate must bear; empty: the host of Address
 	User      string `json:"user" db:"username"`       // digest user, or empty
 	Password  string `json:"-" db:"password"`
 	Register  bool   `json:"register" db:"register"`
-	Channels  int    `json:"channels" db:"channels"` // calls at once; 0: no limit
-	CPS       int    `json:"cps" db:"cps"`           // calls a second; 0: no limit
-	Prefix    string `json:"prefix" db:"prefix"`     // put before the digits, after Strip
-	Strip     int    `json:"strip" db:"strip"`       // leading digits taken off the number without its plus sign
-	Enabled   bool   `json:"enabled" db:"enabled"`
-	Priority  int    `json:"priority" db:"priority"` // lower ones are tried first, under the strategy priority
-	Weight    int    `json:"weight" db:"weight"`     // its share of the calls, under the strategy weighted
+	Probe     int    `json:"probe_seconds" db:"probe_seconds"` // between OPTIONS; 0: none are sent
+
+	Prefix  string  `json:"prefix" db:"prefix"`   // put before the digits, after Strip
+	Strip   int     `json:"strip" db:"strip"`     // leading digits taken off the number without its plus sign
+	Rewrite Rewrite `json:"rewrite" db:"rewrite"` // applied to what Strip and Prefix make
+	Codecs  string  `json:"codecs" db:"codecs"`   // offered, in order, such as PCMA,PCMU; empty: the caller's alone
+
+	CallerID     CallerID    `json:"caller_id" db:"caller_id"`
+	CallerNumber e164.Number `json:"caller_number" db:"caller_number"` // presented by CallerID fixed, and where there is none to pass
+	Trusted      bool        `json:"trusted" db:"trusted"`             // is told a number that is withheld (RFC 3325)
+
+	Priority int `json:"priority" db:"priority"` // lower ones are tried first, under the strategy priority
+	Weight   int `json:"weight" db:"weight"`     // its share of the calls, under the strategy weighted
+
+	Channels     int           `json:"channels" db:"channels"` // calls at once; 0: no limit
+	CPS          int           `json:"cps" db:"cps"`           // calls a second; 0: no limit
+	MinutesDay   int           `json:"minutes_day" db:"minutes_day"`
+	MinutesMonth int           `json:"minutes_month" db:"minutes_month"`
+	SpendDay     money.Amount  `json:"spend_day" db:"spend_day"` // in the commune's currency, like the amounts below
+	SpendMonth   money.Amount  `json:"spend_month" db:"spend_month"`
+	Prepaid      money.Amount  `json:"prepaid" db:"prepaid"`             // what we had with the carrier at PrepaidAt
+	PrepaidFloor money.Amount  `json:"prepaid_floor" db:"prepaid_floor"` // that calls may not take it below
+	PrepaidAt    *time.Time    `json:"prepaid_at" db:"prepaid_at"`       // nil: the carrier is paid afterwards
+	Hours        tariff.Window `json:"hours" db:"hours"`                 // when it is open; empty: always
+	Zone         string        `json:"zone" db:"zone"`                   // of Hours
+
+	Failover    Failover `json:"failover" db:"failover"`         // rows in place of the usual ones
+	RingSeconds int      `json:"ring_seconds" db:"ring_seconds"` // from INVITE to answer; 0: UsualRing
+	Enabled     bool     `json:"enabled" db:"enabled"`
+
+	zone *time.Location // of Hours, once located
 }
 
-// Dial gives the user part of the request URI for n: its digits, Strip of them taken off, Prefix put before.
-func (t Trunk) Dial(n e164.Number) string {
-	digits := n.Digits()
-	return t.Prefix + digits[min(t.Strip, len(digits)):]
+// UsualRing is how many seconds an attempt may take over a trunk that says nothing of it.
+const UsualRing = 60
+
+// RingTime is how long an attempt over the trunk may take from INVITE to answer.
+func (t Trunk) RingTime() time.Duration {
+	return time.Duration(cmp.Or(t.RingSeconds, UsualRing)) * time.Second
 }
 
-var (
-	codeSyntax   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
-	hostSyntax   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
-	userSyntax   = regexp.MustCompile(`^[!#-\[\]-~]{0,64}$`) // it is quoted in an Authorization header (RFC 3261 section 25.1)
-	prefixSyntax = regexp.MustCompile(`^[0-9+*#]{0,16}$`)
-)
-
-// most is more calls at once, or a second, than any trunk carries; a greater number is a slip.
-const most = 100_000
+// DeckName is the name of the deck that costs the trunk's calls: its own code, unless another is set.
+func (t Trunk) DeckName() string { return cmp.Or(t.Deck, t.Code) }
 
 // Of priorities and weights.
 const (
@@ -55,44 +75,37 @@ const (
 	greatest = 1000
 )
 
-// withDefaults fills in what may be left out: the carrier is named as the trunk, the transport is UDP, priority and weight
-// are as everybody's.
+// withDefaults fills in what may be left out.
 func (t Trunk) withDefaults() Trunk {
 	t.Carrier = cmp.Or(t.Carrier, t.Code)
+	t.Deck = cmp.Or(t.Deck, t.Code)
 	t.Transport = cmp.Or(t.Transport, "udp")
+	t.CallerID = cmp.Or(t.CallerID, PassCaller)
 	t.Priority, t.Weight = cmp.Or(t.Priority, usual), cmp.Or(t.Weight, usual)
+	if t.Hours == "" {
+		t.Zone = ""
+	}
 	return t
 }
 
-// check returns a *FieldError for the first field that can't be.
-func (t Trunk) check() error {
-	host, port, err := net.SplitHostPort(t.Address)
-	_, ipErr := netip.ParseAddr(host)
-	number, portErr := strconv.ParseUint(port, 10, 16)
-	for _, f := range []struct {
-		name string
-		ok   bool
-		want string
-	}{
-		{"code", codeSyntax.MatchString(t.Code), "1 to 32 letters, digits, - or _"},
-		{"carrier", codeSyntax.MatchString(t.Carrier), "1 to 32 letters, digits, - or _"},
-		{"address", err == nil && (ipErr == nil || hostSyntax.MatchString(host)), "host:port, such as sip.example.net:5060 or [2001:db8::1]:5060"},
-		{"address", portErr == nil && number > 0, "a port from 1 to 65535"},
-		{"transport", t.Transport == "udp" || t.Transport == "tcp", "udp or tcp"},
-		{"user", userSyntax.MatchString(t.User), "up to 64 printable characters without spaces, quotes and backslashes"},
-		{"user", t.User != "" || t.Password == "", "a user for the password"},
-		{"password", len(t.Password) <= 128 && !strings.ContainsFunc(t.Password, unicode.IsControl), "up to 128 characters on one line"},
-		{"register", t.User != "" || !t.Register, "a user to register with"},
-		{"channels", t.Channels >= 0 && t.Channels <= most, fmt.Sprintf("0 (no limit) to %d", most)},
-		{"cps", t.CPS >= 0 && t.CPS <= most, fmt.Sprintf("0 (no limit) to %d", most)},
-		{"prefix", prefixSyntax.MatchString(t.Prefix), "up to 16 digits, +, * or #"},
-		{"priority", t.Priority > 0 && t.Priority <= greatest, fmt.Sprintf("1 to %d, lower is tried first", greatest)},
-		{"weight", t.Weight > 0 && t.Weight <= greatest, fmt.Sprintf("1 to %d", greatest)},
-		{"strip", t.Strip >= 0 && t.Strip <= e164.MaxDigits, fmt.Sprintf("0 to %d digits", e164.MaxDigits)},
-	} {
-		if !f.ok {
-			return &FieldError{Field: f.name, Want: f.want}
-		}
+// located gives the trunk with its zone at hand, so that a plan needn't look for it. An unknown one is UTC: check let
+// none through, but the machine's list of zones may have changed.
+func (t Trunk) located() Trunk {
+	zone, err := time.LoadLocation(t.Zone)
+	if err != nil {
+		zone = time.UTC
 	}
-	return nil
+	t.zone = zone
+	return t
+}
+
+// closed tells why the trunk takes no calls at an instant, whoever calls whom; empty when it does.
+func (t *Trunk) closed(at time.Time) Reason {
+	switch {
+	case !t.Enabled:
+		return Disabled
+	case !t.Hours.Contains(at, t.zone):
+		return ClosedHours
+	}
+	return ""
 }

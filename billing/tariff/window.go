@@ -55,6 +55,36 @@ func ParseWindow(s string) (Window, error) {
 	return spans.window(), nil
 }
 
+// Contains tells whether the window, which is canonical, takes in an instant by the clock of a zone (nil: UTC) where no
+// day is a holiday. The empty one takes in all. It allocates nothing: routes are planned with it.
+func (w Window) Contains(at time.Time, zone *time.Location) bool {
+	if w == "" {
+		return true
+	}
+	m := newCalendar(zone, nil).moment(at)
+	for part := range strings.SplitSeq(string(w), "; ") {
+		s, hours := span{allKinds, 0, dayMinutes}, false
+		for word := range strings.SplitSeq(part, " ") {
+			if days, ok := parseDays(word); ok {
+				if s.days == allKinds {
+					s.days = 0
+				}
+				s.days |= days
+				continue
+			}
+			hours = true
+			s.from, s.to, _ = parseHours(word)
+			if s.contains(m) {
+				return true
+			}
+		}
+		if !hours && s.contains(m) {
+			return true
+		}
+	}
+	return false
+}
+
 var (
 	errWindow     = errors.New("want days and hours such as mon-fri 08:00-18:00; sat")
 	errLongWindow = fmt.Errorf("more than %d times", maxSpans)
@@ -221,18 +251,20 @@ type moment struct {
 }
 
 func (all spans) contain(m moment) bool {
-	today, yesterday := uint8(1)<<m.today, uint8(1)<<m.yesterday
 	for _, s := range all {
-		switch {
-		case s.from < s.to:
-			if s.days&today != 0 && s.from <= m.minute && m.minute < s.to {
-				return true
-			}
-		case s.days&today != 0 && s.from <= m.minute, s.days&yesterday != 0 && m.minute < s.to:
+		if s.contains(m) {
 			return true
 		}
 	}
 	return false
+}
+
+func (s span) contains(m moment) bool {
+	today, yesterday := s.days&(1<<m.today) != 0, s.days&(1<<m.yesterday) != 0
+	if s.from < s.to {
+		return today && s.from <= m.minute && m.minute < s.to
+	}
+	return today && s.from <= m.minute || yesterday && m.minute < s.to
 }
 
 // overlap gives a moment that both windows contain. It can only begin at midnight or where one of them begins.

@@ -306,3 +306,40 @@ func TestHolidays(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowContains: the canonical text is read without being taken apart first, and says the same.
+func TestWindowContains(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	for _, c := range []struct {
+		window, at string
+		want       bool
+	}{
+		{"", "2027-06-27T03:00:00Z", true},                                                 // no window at all
+		{"mon-fri 08:00-18:00", "2027-06-28T06:00:00Z", true},                              // Monday 8:00 there
+		{"mon-fri 08:00-18:00", "2027-06-28T05:59:59Z", false},                             // a second before
+		{"mon-fri 08:00-18:00", "2027-06-28T16:00:00Z", false},                             // the end is not in it
+		{"mon-fri 08:00-12:00 13:00-17:00; sat", "2027-06-28T10:30:00Z", false},            // the break at noon
+		{"mon-fri 08:00-12:00 13:00-17:00; sat", "2027-07-02T22:00:00Z", true},             // Saturday's midnight there
+		{"fri 22:00-06:00", "2027-07-03T03:59:00Z", true},                                  // over midnight: of Friday
+		{"fri 22:00-06:00", "2027-07-04T03:59:00Z", false},                                 // and of no other day
+		{"22:00-06:00", "2027-07-04T03:59:00Z", true},                                      // every night
+		{"mon wed", "2027-06-30T10:00:00Z", true},                                          // days in a list
+		{"hol", "2027-12-25T10:00:00Z", false},                                             // no day is a holiday here
+		{"tue 10:00-11:00; mon wed 08:00-09:00 20:00-21:00", "2027-06-30T18:30:00Z", true}, // several parts
+	} {
+		w, err := tariff.Window(""), error(nil)
+		if c.window != "" {
+			w, err = tariff.ParseWindow(c.window)
+		}
+		at, err2 := time.Parse(time.RFC3339, c.at)
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		if got := w.Contains(at, berlin); got != c.want {
+			t.Errorf("%q at %s: %v", w, c.at, got)
+		}
+		if n := testing.AllocsPerRun(10, func() { w.Contains(at, berlin) }); n > 0 {
+			t.Errorf("%q: %v allocations", w, n)
+		}
+	}
+}

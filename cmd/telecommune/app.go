@@ -69,9 +69,10 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err = a.bank.Claim(ctx); err != nil {
 		return a, err
 	}
-	if a.picture, err = newPicture(ctx, a.db, log); err != nil {
+	if a.picture, err = newPicture(ctx, a.db, a.gate, log); err != nil {
 		return a, err
 	}
+	destinations := a.picture.remember(ctx)
 	prompts, err := prompt.Open(c.Prompts...)
 	if err != nil {
 		return a, err
@@ -97,7 +98,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	a.engine, err = sipua.New(sipua.Config{
 		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: public, UserAgent: "telecommune", Log: log,
 		Admission: a.picture.admission.Load,
-		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() },
+		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() }, Health: a.gate,
 	})
 	if err != nil {
 		return a, err
@@ -105,7 +106,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
-		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log,
+		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
 		MaxCalls: maxCalls, Drain: drainTime,
 	})
 	return a, nil
@@ -204,25 +205,59 @@ func listenControl(state string) (net.Listener, error) {
 type picture struct {
 	db        *postgres.DB
 	routing   *routing.Store
+	gate      *routing.Gate
 	routes    atomic.Pointer[routing.Snapshot]
 	admission atomic.Pointer[pbx.Admission]
 	revision  int64
 	log       *slog.Logger
 }
 
-func newPicture(ctx context.Context, db *postgres.DB, log *slog.Logger) (*picture, error) {
-	p := &picture{db: db, routing: routing.NewStore(db.DB), revision: -1, log: log}
+func newPicture(ctx context.Context, db *postgres.DB, gate *routing.Gate, log *slog.Logger) (*picture, error) {
+	p := &picture{db: db, routing: routing.NewStore(db.DB), gate: gate, revision: -1, log: log}
 	return p, p.refresh(ctx)
+}
+
+const (
+	usageEvery = 10 * time.Second // what other nodes' calls use of a trunk is seen within
+	recordDays = 7                // that tell what is usual of a trunk
+	usualDays  = 30               // that tell what is usual of a destination
+)
+
+// remember brings back what earlier runs saw of trunks and destinations. Without it they are learned anew.
+func (p *picture) remember(ctx context.Context) *routing.Destinations {
+	ctx, cancel := context.WithTimeout(ctx, usageEvery)
+	defer cancel()
+	now := time.Now()
+	records, err := p.routing.Records(ctx, now.AddDate(0, 0, -recordDays))
+	p.gate.Remember(records)
+	usual, err2 := p.routing.Usual(ctx, now.AddDate(0, 0, -usualDays))
+	if err := errors.Join(err, err2); err != nil {
+		p.log.Warn("what is usual of trunks and destinations is learned anew", "err", err)
+	}
+	return routing.NewDestinations(usual)
+}
+
+// countUsage brings what is used of trunks with limits up to date with the database.
+func (p *picture) countUsage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, usageEvery)
+	defer cancel()
+	return p.routing.Refresh(ctx, p.gate, p.routes.Load().Trunks())
 }
 
 // follow keeps the picture fresh until ctx ends. While the database is away the last one holds.
 func (p *picture) follow(ctx context.Context) error {
-	tick := time.NewTicker(refreshEvery)
+	tick, usage := time.NewTicker(refreshEvery), time.NewTicker(usageEvery)
 	defer tick.Stop()
+	defer usage.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-usage.C:
+			if err := p.countUsage(ctx); err != nil && ctx.Err() == nil {
+				p.log.Warn("what trunks used is counted from before", "err", err)
+			}
+			continue
 		case <-tick.C:
 		}
 		if err := p.refresh(ctx); err != nil && ctx.Err() == nil {
@@ -241,6 +276,9 @@ func (p *picture) refresh(ctx context.Context) error {
 	}
 	routes, err := p.routing.Reload(ctx, p.routes.Load())
 	if err != nil {
+		return err
+	}
+	if err := p.routing.Refresh(ctx, p.gate, routes.Trunks()); err != nil { // before a new limit counts
 		return err
 	}
 	admission, err := pbx.LoadAdmission(ctx, p.db.DB)

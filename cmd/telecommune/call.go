@@ -125,7 +125,7 @@ func showCall(cmd *cobra.Command, s services, id uuid.UUID) error {
 	fmt.Fprintln(cmd.OutOrStdout())
 	rows := make([]attemptRow, len(attempts))
 	for i, a := range attempts {
-		rows[i] = attemptRow{i + 1, a.Trunk, a.Started, a.PDD.Milliseconds(), a.SIP, a.Q850, a.Outcome}
+		rows[i] = attemptRow{i + 1, a.Trunk, a.Started, a.PDD.Milliseconds(), a.SIP, a.Q850, a.Outcome, a.Suspect}
 	}
 	return list(cmd, rows)
 }
@@ -143,6 +143,7 @@ type attemptRow struct {
 	SIP     int       `json:"sip"`
 	Q850    int       `json:"q850"`
 	Outcome string    `json:"outcome"`
+	Suspect string    `json:"suspect"` // why the answer looks false
 }
 
 func parseCallID(s string) (uuid.UUID, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"telecommune/internal/postgres"
+	"telecommune/pbx"
 )
 
 // Config is every setting of the program. Each can be given in a TOML file, in the environment and as a flag, in rising
@@ -29,6 +31,8 @@ type Config struct {
 	Engine   string   `toml:"engine"`
 	Node     string   `toml:"node"`
 	Prompts  []string `toml:"prompts"`
+
+	MaxAttempts int `toml:"max_attempts"`
 }
 
 // setting is a key of the configuration: `rtp_ports` in the file, TELECOMMUNE_RTP_PORTS in the environment, and
@@ -82,6 +86,11 @@ var settings = []setting{
 		func(c *Config, v string) { c.Prompts = filepath.SplitList(v) },
 		func(c *Config) string { return strings.Join(c.Prompts, string(filepath.ListSeparator)) },
 	},
+	{
+		"max_attempts", "`N` trunks at most that one call is tried over",
+		func(c *Config, v string) { c.MaxAttempts, _ = strconv.Atoi(v) }, // what is no number is 0, which check refuses
+		func(c *Config) string { return strconv.Itoa(c.MaxAttempts) },
+	},
 }
 
 func isComma(r rune) bool { return r == ',' || r == ' ' }
@@ -114,6 +123,8 @@ func defaultConfig() Config {
 		Engine:   "sip",
 		Node:     host,
 		Prompts:  defaultPrompts(),
+
+		MaxAttempts: pbx.MaxAttempts,
 	}
 }
 
@@ -180,6 +191,9 @@ func (c *Config) readFile(name string) error {
 	return err
 }
 
+// mostAttempts is more than a caller has the patience for.
+const mostAttempts = 50
+
 // check refuses what would only fail later, and less clearly.
 func (c *Config) check() error {
 	if c.Engine != "sip" {
@@ -190,6 +204,9 @@ func (c *Config) check() error {
 	}
 	if _, err := netip.ParseAddr(c.Public); c.Public != "" && err != nil {
 		return fmt.Errorf("public %q: want an IP address, such as 192.0.2.1", c.Public)
+	}
+	if c.MaxAttempts < 1 || c.MaxAttempts > mostAttempts {
+		return fmt.Errorf("max_attempts: want 1 to %d", mostAttempts)
 	}
 	if c.State == "" {
 		return errors.New("state: a folder is needed")

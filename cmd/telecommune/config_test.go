@@ -17,7 +17,7 @@ func configured(t *testing.T, args ...string) (c Config, err error) {
 		c, err = config(cmd)
 		return nil
 	}}
-	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "node", "prompts")
+	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "node", "prompts", "max-attempts")
 	root.AddCommand(probe)
 	root.SetArgs(append([]string{"probe"}, args...))
 	if err := root.ExecuteContext(t.Context()); err != nil {
@@ -39,13 +39,13 @@ func TestConfigRises(t *testing.T) {
 	t.Setenv("TELECOMMUNE_RTP_PORTS", "20200-20300")
 	t.Setenv("TELECOMMUNE_PROMPTS", "/c:/d")
 	t.Setenv("TELECOMMUNE_PUBLIC", "192.0.2.9")
-	c, err := configured(t, "--rtp-ports", "20400-20500")
+	c, err := configured(t, "--rtp-ports", "20400-20500", "--max-attempts", "3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Config{
 		State: "/srv/file", SIP: "192.0.2.1:5060", Public: "192.0.2.9", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
-		Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node,
+		Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node, MaxAttempts: 3,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)
@@ -68,6 +68,8 @@ func TestConfigRefused(t *testing.T) {
 		"engine":             {"engine = \"phone\"\n", []string{"engine", "phone"}},
 		"no state":           {"state = \"\"\n", []string{"state"}},
 		"no address":         {"public = \"at home\"\n", []string{"public", "at home"}},
+		"no attempts":        {"max_attempts = 0\n", []string{"max_attempts", "1 to 50"}},
+		"attempts in words":  {"max_attempts = \"many\"\n", []string{"line 1"}},
 		"no name":            {"node = \"\"\n", []string{"node"}},
 		"another's key case": {"State = \"/s\"\nDB2 = \"\"\n", []string{"DB2"}},
 	} {

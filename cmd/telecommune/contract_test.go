@@ -30,7 +30,11 @@ func TestContract(t *testing.T) {
 	invoice := "enterprise carrier number from to amount accrued difference currency received_at paid_at entry payment"
 	account := "code name balance held free limit currency blocked enterprise tariff call_limit"
 	limited := account + " max_calls max_rate max_per_hour max_per_day countries"
-	trunk := "code carrier address transport user register channels cps prefix strip enabled priority weight"
+	trunks := "code carrier deck asset address transport tls_ca tls_name user register probe_seconds prefix strip rewrite codecs " +
+		"caller_id caller_number trusted channels cps minutes_day minutes_month spend_day spend_month prepaid prepaid_floor " +
+		"priority weight prepaid_at hours zone failover ring_seconds enabled health why since refuses calls used_day used_month spent_day " +
+		"spent_month balance"
+	trunk := trunks + " answers suspect"
 
 	steps := []struct{ command, fields string }{
 		{"provider add c-pstn --address 198.51.100.0/28", "code address trust_caller_id"},
@@ -103,12 +107,12 @@ func TestContract(t *testing.T) {
 	if len(attempts) != 1 {
 		t.Fatalf("attempts: %v", attempts)
 	}
-	checkFields(t, "attempt", attempts[0].(map[string]any), "trunk started_at pdd_ms sip q850 outcome")
+	checkFields(t, "attempt", attempts[0].(map[string]any), "trunk started_at pdd_ms sip q850 outcome suspect")
 
 	lists := []struct{ command, fields string }{
 		{"provider list", "code address|user trust_caller_id"},
 		{"access-number list", "number provider country language service " + accessCost},
-		{"trunk list", trunk},
+		{"trunk list", trunks},
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
 		{"exchange-rate list", "currency from rate"},

@@ -23,13 +23,7 @@ import (
 //
 //	GET  /calls              the callers on the line
 //	POST /calls/{id}/hangup  ends a call, or an access call
-//	GET  /trunks             whether each trunk would take a call now
-
-// trunkState is what serve knows of a trunk at this moment.
-type trunkState struct {
-	Trunk string         `json:"trunk"`
-	Full  routing.Reason `json:"full"` // why it takes no call now; empty when it does
-}
+//	GET  /trunks             how each trunk is now
 
 // controlHandler answers for a running exchange.
 func controlHandler(x *pbx.Exchange, gate *routing.Gate) http.Handler {
@@ -52,11 +46,11 @@ func controlHandler(x *pbx.Exchange, gate *routing.Gate) http.Handler {
 		}
 	})
 	mux.HandleFunc("GET /trunks", func(w http.ResponseWriter, _ *http.Request) {
-		states := []trunkState{}
+		live := []routing.Live{}
 		for _, t := range x.Routes().Trunks() {
-			states = append(states, trunkState{t.Code, gate.Full(t)})
+			live = append(live, gate.Live(t))
 		}
-		reply(w, states)
+		reply(w, live)
 	})
 	return mux
 }
@@ -100,17 +94,17 @@ func (c *control) live(ctx context.Context) (calls []pbx.LiveCall, err error) {
 	return calls, c.ask(ctx, http.MethodGet, "/calls", &calls)
 }
 
-// trunks tells which trunks would take a call now: nothing for those that would.
-func (c *control) trunks(ctx context.Context) (map[string]routing.Reason, error) {
-	var states []trunkState
-	if err := c.ask(ctx, http.MethodGet, "/trunks", &states); err != nil {
+// trunks tells how trunks are, by code.
+func (c *control) trunks(ctx context.Context) (map[string]routing.Live, error) {
+	var all []routing.Live
+	if err := c.ask(ctx, http.MethodGet, "/trunks", &all); err != nil {
 		return nil, err
 	}
-	full := map[string]routing.Reason{}
-	for _, s := range states {
-		full[s.Trunk] = s.Full
+	live := map[string]routing.Live{}
+	for _, l := range all {
+		live[l.Trunk] = l
 	}
-	return full, nil
+	return live, nil
 }
 
 // hangup ends a call, or an access call: pbx.ErrNoCall.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -97,6 +98,16 @@ func TestBesideServe(t *testing.T) {
 	if len(explained.Candidates) != 0 || len(explained.Skipped) != 1 || explained.Skipped[0].Reason != "full" {
 		t.Errorf("while the only channel is taken: %+v", explained)
 	}
+	busy := decode[[]map[string]any](t, beside("trunk list").out)[0]
+	if busy["health"] != "healthy" || busy["refuses"] != "full" || fmt.Sprint(busy["calls"]) != "1" || busy["since"] == nil {
+		t.Errorf("the trunk that is full: %v", busy)
+	}
+	a.gate.Registered("alpha", "not registered: 403")
+	broken := decode[map[string]any](t, beside("trunk show alpha").out)
+	if broken["health"] != "broken" || broken["refuses"] != "unhealthy" || broken["why"] != "not registered: 403" {
+		t.Errorf("the trunk that is broken: %v", broken)
+	}
+	a.gate.Registered("alpha", "")
 	live, err := askServe(dir).live(ctx)
 	if err != nil || len(live) != 1 || live[0].ID.String() != calls[0]["id"] {
 		t.Errorf("on the line: %+v, %v", live, err)

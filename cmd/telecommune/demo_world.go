@@ -176,7 +176,7 @@ func (d *demo) buildTrunks(ctx context.Context) error {
 			return err
 		}
 		d.world.carriers = append(d.world.carriers, carrier)
-		t.Address = carrier.Addr()
+		t.Address, t.Probe = carrier.Addr(), 30
 		if _, err := d.app.picture.routing.AddTrunk(ctx, t); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func routeExplain() *cobra.Command {
 Cost is that of a call of %d seconds. The policy of the number ranks the trunks; where they share the calls by weight, this
 is one of the orders. A trunk that costs more than the caller pays is skipped, unless the caller's rate allows a loss;
 without --account the caller pays by the deck retail, or when that has no rate for the number, nothing is compared. Which
-trunks are full only a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
+trunks are full, broken or used up only a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
 		Example: "  telecommune route explain +380441234567 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -117,16 +117,16 @@ func planFor(ctx context.Context, s services, number e164.Number, account string
 	return snapshot.Plan(when, number, retail, p.vat, 0), nil
 }
 
-// askCapacity takes out the trunks that are full now, if a serve runs that knows.
+// askCapacity takes out the trunks that take no calls now, if a serve runs that knows.
 func askCapacity(ctx context.Context, serve *control, plan routing.Plan) (routing.Plan, capacity, error) {
-	full, err := serve.trunks(ctx)
+	live, err := serve.trunks(ctx)
 	if errors.Is(err, errNoServe) {
 		return plan, capacityUnknown, nil
 	}
 	if err != nil {
 		return plan, capacityUnknown, err
 	}
-	return plan.Without(func(t routing.Trunk) routing.Reason { return full[t.Code] }), capacityFree, nil
+	return plan.Without(func(t routing.Trunk) routing.Reason { return live[t.Code].Refuses }), capacityFree, nil
 }
 
 func showRoute(cmd *cobra.Command, plan routing.Plan, known capacity) error {

@@ -40,7 +40,7 @@ them up, settles them and ends.`,
 			return a.Run(cmd.Context())
 		},
 	}
-	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "node", "prompts")
+	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "node", "prompts", "max-attempts")
 	return cmd
 }
 

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"telecommune/billing"
+	"telecommune/internal/money"
 	"telecommune/pbx/simcarrier"
+	"telecommune/routing"
 )
 
 // failures are calls that don't come about, and how they are tried elsewhere.
@@ -33,6 +35,80 @@ var failures = []scenario{
 		c.Hangup()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "failed answered"})
 	}},
+	{"404 goes to the second trunk, and two of them are believed", func(t *testing.T, start Start) {
+		refuses := values{"Status": 404, "Rings": 0}
+		first, second := sippCarrier(t, "carrier_refuses.xml", refuses), sippCarrier(t, "carrier_refuses.xml", refuses)
+		third := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.addr, second.addr, third.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		first.wait()
+		second.wait()
+		r.settled(want{outcome: billing.Failed, sip: 404, trunk: "trunk2", attempts: "failed failed"})
+		c.Hangup()
+	}},
+	{"603 speaks for every way to the party", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 603}), carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.addr, second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		first.wait()
+		r.settled(want{outcome: billing.Busy, sip: 603, trunk: "trunk1", attempts: "busy"})
+		c.Hangup()
+		if n := len(second.Calls()); n != 0 {
+			t.Errorf("%d calls at the second carrier", n)
+		}
+	}},
+	{"a trunk that hangs goes to the second", func(t *testing.T, start Start) {
+		first, second := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Deaf: true}}), carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(first.Addr(), second.Addr())})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "failed answered"})
+	}},
+	{"a trunk's own ring time", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_no_answer.xml", nil), carrier(t, answering())
+		all := trunks(first.addr, second.Addr())
+		all[0].RingSeconds = 1
+		r := newRig(t, start, plan{trunks: all})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		first.wait() // it was cancelled
+		r.settled(want{outcome: billing.NotAnswered, trunk: "trunk1", attempts: "no_answer"})
+		c.Hangup()
+	}},
+	{"a trunk's own failover", func(t *testing.T, start Start) {
+		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 486}), sippCarrier(t, "carrier.xml", nil)
+		all := trunks(first.addr, second.addr)
+		all[0].Failover = "486=next"
+		r := newRig(t, start, plan{trunks: all})
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		first.wait()
+		second.wait()
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "busy answered"})
+	}},
+	{"a full trunk is passed over, not tried", func(t *testing.T, start Start) {
+		first, second := carrier(t, answering()), sippCarrier(t, "carrier.xml", nil)
+		all := trunks(first.Addr(), second.addr)
+		all[0].Channels = 1
+		r := newRig(t, start, plan{trunks: all, callLimit: 60})
+		one := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(one)
+		two := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(two)
+		two.Hangup()
+		second.wait()
+		one.Hangup()
+		r.settled(
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 9, trunk: "trunk1", attempts: "answered"},
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "full answered"},
+		)
+		if n := len(first.Calls()); n != 1 {
+			t.Errorf("%d calls at the first carrier", n)
+		}
+	}},
+	{"a prepaid carrier is passed over when a call could take it below its floor, also after a restart", balanceUsedUp},
+	{"a dead trunk is passed over, and used again when it is back", deadAndBack},
 	{"a busy number is not tried again", func(t *testing.T, start Start) {
 		first, second := sippCarrier(t, "carrier_refuses.xml", values{"Status": 486}), carrier(t, answering())
 		r := newRig(t, start, plan{trunks: trunks(first.addr, second.Addr())})
@@ -133,6 +209,72 @@ var failures = []scenario{
 		c.Hangup()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2"})
 	}},
+}
+
+// balanceUsedUp leaves the first carrier money for one call of a minute, and lets that be short.
+func balanceUsedUp(t *testing.T, start Start) {
+	first, second := carrier(t, answering()), carrier(t, answering())
+	all := trunks(first.Addr(), second.Addr())
+	now := time.Now()
+	all[0].Prepaid, all[0].PrepaidAt = money.Cent+100, &now // a minute costs a cent
+	r := newRig(t, start, plan{trunks: all, callLimit: 60})
+	for range 2 {
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		for len(r.exchange.Live()) > 0 {
+			r.tick()
+		}
+	}
+	r.settled(
+		want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk1", attempts: "answered"},
+		want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, trunk: "trunk2", attempts: "no_balance answered"},
+	)
+	store, restarted := routing.NewStore(r.db), routing.NewGate()
+	trunk, err := store.Trunk(r.ctx, "trunk1")
+	r.must(err)
+	before := *r.exchange.Gate.Live(trunk).Balance
+	for _, gate := range []*routing.Gate{r.exchange.Gate, restarted} {
+		r.must(store.Refresh(r.ctx, gate, []routing.Trunk{trunk}))
+		if after := *gate.Live(trunk).Balance; after != before || after >= money.Cent {
+			t.Errorf("%s are left, and were before it was asked of the database: %s", after, before)
+		}
+	}
+}
+
+// deadAndBack lets a trunk die, by TCP so that it is known at once, and come back at the same address.
+func deadAndBack(t *testing.T, start Start) {
+	first, second := carrier(t, answering()), carrier(t, answering())
+	address := first.Addr()
+	first.Close()
+	all := trunks(address, second.Addr())
+	all[0].Transport = "tcp"
+	r := newRig(t, start, plan{trunks: all})
+	var wants []want
+	call := func(attempts, trunk string) {
+		t.Helper()
+		c := r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		wants = append(wants, want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, attempts: attempts, trunk: trunk})
+		r.settled(wants...)
+	}
+	for range 5 {
+		call("failed answered", "trunk2")
+	}
+	trunk := routing.Trunk{Code: "trunk1"}
+	if l := r.exchange.Gate.Live(trunk); l.Health != routing.Broken || l.Why == "" {
+		t.Errorf("it failed five times: %+v", l)
+	}
+	call("unhealthy answered", "trunk2")
+	carrier(t, simcarrier.CarrierConfig{Listen: address, Default: answering().Default})
+	for r.exchange.Gate.Full(trunk) != "" { // the trial is ten seconds after the break
+		r.tick()
+	}
+	call("answered", "trunk1")
+	if l := r.exchange.Gate.Live(trunk); l.Health != routing.Healthy {
+		t.Errorf("it is back: %+v", l)
+	}
 }
 
 // tick passes the time of a packet, within the time of the case.

@@ -321,7 +321,7 @@ type want struct {
 	atMost   int
 	trunk    string
 	number   e164.Number
-	attempts string // outcomes of the attempts, such as "failed answered"; "": not looked at
+	attempts string // outcomes of the attempts and what is suspect of them, such as "failed answered"; "": not looked at
 }
 
 // settled waits until all calls are closed, and compares them, in their order, with what is wanted. Then no money may be
@@ -381,7 +381,7 @@ func (r *rig) compare(c billing.Call, w want) {
 	r.must(err)
 	var outcomes []string
 	for _, a := range attempts {
-		outcomes = append(outcomes, a.Outcome)
+		outcomes = append(outcomes, strings.TrimSpace(a.Outcome+" "+a.Suspect))
 	}
 	if got := strings.Join(outcomes, " "); got != w.attempts {
 		r.t.Errorf("attempts %q, want %q", got, w.attempts)

@@ -23,6 +23,27 @@ var talking = []scenario{
 		}
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 3})
 	}},
+	{"an answer after which nobody says a word is marked", func(t *testing.T, start Start) {
+		first := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Sound: simcarrier.Silence, HangUp: 4 * time.Second}})
+		r := newRig(t, start, plan{trunks: trunks(first.Addr())})
+		c := r.call(simcarrier.PhoneConfig{Sound: simcarrier.Tone}, contact)
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 4, atMost: 5, attempts: "answered silence"})
+		c.Hangup()
+	}},
+	{"a trunk with another codec than the caller's", func(t *testing.T, start Start) {
+		pcmu := simcarrier.PCMU
+		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Codec: &pcmu, Sound: simcarrier.Tone}})
+		all := trunks(far.Addr())
+		all[0].Codecs = "PCMU"
+		r := newRig(t, start, plan{trunks: all})
+		c := r.call(simcarrier.PhoneConfig{Codecs: []simcarrier.Codec{simcarrier.PCMA}, Sound: simcarrier.Tone}, contact)
+		r.hearTone(c)
+		c.Hangup()
+		if got := r.over(far); got.Heard.Tone < 5 {
+			t.Errorf("the carrier heard %+v", got.Heard)
+		}
+		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2, attempts: "answered"})
+	}},
 	{"the far side hangs up first", func(t *testing.T, start Start) {
 		far := sippCarrier(t, "carrier.xml", values{"HangUp": 1500})
 		r := newRig(t, start, plan{trunks: trunks(far.addr)})

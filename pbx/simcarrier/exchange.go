@@ -65,6 +65,8 @@ func (e *endpoint) request(req *sip.Request, l link) {
 				e.take(x)
 			}()
 		}
+	case !within && req.Method == sip.OPTIONS:
+		x.reply(200, nil)
 	default:
 		x.reply(481, nil)
 	}

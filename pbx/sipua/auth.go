@@ -21,6 +21,7 @@ import (
 	"github.com/icholy/digest"
 
 	"telecommune/pbx"
+	"telecommune/routing"
 )
 
 const (
@@ -224,10 +225,7 @@ func (e *Engine) knows(src netip.Addr) bool {
 	}
 	named := e.named.Load()
 	for _, t := range e.conf.Trunks() {
-		host, _, err := net.SplitHostPort(t.Address)
-		if err != nil {
-			continue
-		}
+		host := hostName(t.Address)
 		if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == src {
 			return true
 		}
@@ -254,8 +252,8 @@ func (e *Engine) nameTrunks(ctx context.Context) {
 		}
 		wanted := map[string]bool{}
 		for _, t := range e.conf.Trunks() {
-			host, _, err := net.SplitHostPort(t.Address)
-			if _, literal := netip.ParseAddr(host); err != nil || literal == nil {
+			host := hostName(t.Address)
+			if _, literal := netip.ParseAddr(host); literal == nil {
 				continue
 			}
 			wanted[host] = true
@@ -263,14 +261,9 @@ func (e *Engine) nameTrunks(ctx context.Context) {
 				continue
 			}
 			next[host] = time.Now().Add(nameTime)
-			soon, cancel := context.WithTimeout(ctx, e.firstResponse)
-			if addrs, err := e.lookup(soon, "ip", host); err == nil {
-				for i := range addrs {
-					addrs[i] = addrs[i].Unmap()
-				}
+			if addrs := e.addresses(ctx, t); len(addrs) > 0 {
 				named[host] = addrs
 			}
-			cancel()
 		}
 		maps.DeleteFunc(next, func(host string, _ time.Time) bool { return !wanted[host] })
 		maps.DeleteFunc(named, func(host string, _ []netip.Addr) bool { return !wanted[host] })
@@ -281,6 +274,33 @@ func (e *Engine) nameTrunks(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// hostName is the host of a trunk's address, which may be a domain alone.
+func hostName(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
+// addresses are those of a trunk that is configured by name: of the host, or of the servers of the domain.
+func (e *Engine) addresses(ctx context.Context, t routing.Trunk) (addrs []netip.Addr) {
+	host := hostName(t.Address)
+	if host == t.Address {
+		servers, _ := e.locate(ctx, t) // none when it fails
+		for _, at := range servers {
+			addrs = append(addrs, at.addr.Addr())
+		}
+		return addrs
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.firstResponse)
+	defer cancel()
+	addrs, _ = e.lookup(ctx, "ip", host)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs
 }
 
 // onRegister takes the registration of a softphone. Nobody is called at it, so nothing is stored: the phone is only told

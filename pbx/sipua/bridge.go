@@ -38,9 +38,6 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge the far side: %w", err)
 	}
-	if cc != fc {
-		return nil, fmt.Errorf("bridge %s with %s: %w", cc, fc, pbx.ErrCodec)
-	}
 	b := &bridge{caller: c, far: f, digits: make(chan byte, digitBuffer), done: make(chan struct{})}
 	if !c.bridge.CompareAndSwap(nil, b) {
 		return nil, errBridged

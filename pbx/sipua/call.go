@@ -253,6 +253,9 @@ func (e *Engine) dialogOf(invite *sip.Request) *dialog {
 		local: invite.From().Address, remote: invite.To().Address, target: invite.Recipient, name: invite.Recipient.Host,
 		addr: sourceAddr(invite.Destination()), seq: invite.CSeq().SeqNo, remoteSeq: -1,
 	}
+	if d.transport == "TLS" { // whatever its Contact says: the connection is to a server that proved who it is
+		d.source = invite.Destination()
+	}
 	d.ours, _ = netip.ParseAddr(strings.Trim(invite.Via().Host, "[]")) // written by route
 	return d
 }

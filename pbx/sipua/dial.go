@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"telecommune/pbx"
+	"telecommune/routing"
 )
 
 // attempt is one Dial.
@@ -33,7 +33,8 @@ type attempt struct {
 	toneEnded   chan struct{}
 }
 
-// Dial implements pbx.Switch.
+// Dial implements pbx.Switch. Where the trunk has several servers, the next is tried when one is not there or is
+// overloaded (RFC 3263 section 4.3).
 func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.Leg, error) {
 	c, ok := caller.(*leg)
 	if !ok {
@@ -43,7 +44,6 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 	if err != nil {
 		return nil, &pbx.DialError{Err: err}
 	}
-	a := &attempt{e: e, caller: c, to: to}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if to.RingTimeout > 0 {
@@ -52,49 +52,65 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 		defer end()
 	}
 	defer context.AfterFunc(c.ctx, func() { stop(pbx.ErrEnded) })()
-	if err := a.prepare(ctx, codec); err != nil {
-		return nil, a.broken(ctx, err)
+	a := &attempt{e: e, caller: c, to: to}
+	servers, err := e.locate(ctx, to.Trunk)
+	if err != nil {
+		return nil, a.broken(ctx, fmt.Errorf("trunk %s: %w", to.Trunk.Code, err))
+	}
+	for i, at := range servers {
+		a = &attempt{e: e, caller: c, to: to}
+		if err = a.dial(ctx, at, codec); err == nil {
+			return a.far, nil
+		}
+		if i == len(servers)-1 || ctx.Err() != nil || !a.elsewhere(err) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// elsewhere tells whether another server of the trunk may do better.
+func (a *attempt) elsewhere(err error) bool {
+	var failed *pbx.DialError
+	return !a.rang && errors.As(err, &failed) && (failed.SIP == 503 || failed.SIP == 0)
+}
+
+// dial makes the attempt at one server.
+func (a *attempt) dial(ctx context.Context, at server, codec codec) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if err := a.prepare(ctx, at, codec); err != nil {
+		return a.broken(ctx, fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err))
 	}
 	defer context.AfterFunc(a.far.ctx, func() { stop(pbx.ErrEnded) })()
 
-	err = a.run(ctx)
+	err := a.run(ctx)
 	a.stopTone()
-	c.media.peer.CompareAndSwap(a.far.media, nil)
-	a.far.media.peer.CompareAndSwap(c.media, nil)
+	a.caller.media.peer.CompareAndSwap(a.far.media, nil)
+	a.far.media.peer.CompareAndSwap(a.caller.media, nil)
 	if err != nil {
-		c.forgetDigits() // they would cut short what the caller is told next
+		a.caller.forgetDigits() // they would cut short what the caller is told next
 		a.far.finish(pbx.End{By: pbx.ByUs, SIP: 487, Q850: 16})
-		e.drop(a.far)
-		return nil, err
+		a.e.drop(a.far)
 	}
-	return a.far, nil
+	return err
 }
 
-// prepare makes the far leg with its socket, and the INVITE. It offers the caller's codec alone: voice is relayed as it
-// is, so a second codec in the offer would be a promise that can't be kept.
-func (a *attempt) prepare(ctx context.Context, c codec) error {
-	host, port, err := net.SplitHostPort(a.to.Trunk.Address)
+// prepare makes the far leg with its socket, and the INVITE.
+func (a *attempt) prepare(ctx context.Context, at server, callers codec) error {
+	user, err := a.to.Trunk.Dial(a.to.Number)
 	if err != nil {
-		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+		return err
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
+	ours, err := a.e.towards(at.addr.Addr())
 	if err != nil {
-		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+		return err
 	}
-	// The address is found once: for the way of the INVITE, for our own address towards it, and for what follows.
-	addr, err := a.e.resolve(ctx, host)
-	if err != nil {
-		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
+	if err := a.e.secure(ctx, at); err != nil {
+		return err
 	}
-	ours, err := a.e.towards(addr)
-	if err != nil {
-		return fmt.Errorf("trunk %s: %w", a.to.Trunk.Code, err)
-	}
-	target := sip.Uri{Scheme: "sip", User: a.to.Trunk.Dial(a.to.Number), Host: host, Port: int(number)}
-	if addr.Is6() && target.Host == addr.String() {
-		target.Host = uriHost(addr)
-	}
-	a.invite = a.identify(target, net.JoinHostPort(addr.String(), port), ours)
+	target := at.uri(user)
+	a.invite = a.identify(target, at, ours)
 	d := a.e.dialogOf(a.invite)
 	d.user, d.password = a.to.Trunk.User, a.to.Trunk.Password
 	a.far = newLeg(a.e, d)
@@ -112,8 +128,21 @@ func (a *attempt) prepare(ctx context.Context, c codec) error {
 	a.caller.dialled = append(a.caller.dialled, a.far)
 	a.caller.mu.Unlock()
 	a.invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	a.invite.SetBody(a.far.offerOf([]format{{c, c.static()}}, eventType, sendrecv))
+	a.invite.SetBody(a.far.offerOf(formatsFor(a.to.Trunk, callers), eventType, sendrecv))
 	return nil
+}
+
+// formatsFor are what a trunk is offered: its codecs in their order, or the caller's alone, which spares the work of
+// turning one into the other.
+func formatsFor(t routing.Trunk, callers codec) []format {
+	if t.Codecs == "" {
+		return []format{{callers, callers.static()}}
+	}
+	var formats []format
+	for name := range strings.SplitSeq(t.Codecs, ",") {
+		formats = append(formats, format{codec(name), codec(name).static()})
+	}
+	return formats
 }
 
 // firstResponse is the default of Engine.firstResponse. A server that is there says 100 within 200 ms (17.2.1); a dead one
@@ -124,17 +153,12 @@ var errSilent = errors.New("no response to INVITE")
 
 var errDraining = errors.New("the engine is stopping")
 
-// identify builds the INVITE with our identity: From and P-Asserted-Identity (RFC 3325) bear the number to present, or
-// nobody's, with the wish for privacy (RFC 3323).
-func (a *attempt) identify(target sip.Uri, address string, ours netip.Addr) *sip.Request {
-	transport := "UDP"
-	if strings.EqualFold(a.to.Trunk.Transport, "tcp") {
-		transport = "TCP"
-		target.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
-	}
+// identify builds the INVITE with our identity: From bears the number to present, or nobody's, with the wish for privacy
+// (RFC 3323); P-Asserted-Identity (RFC 3325) the one that the carrier is told.
+func (a *attempt) identify(target sip.Uri, at server, ours netip.Addr) *sip.Request {
 	e, us := a.e, uriHost(a.e.told(ours))
 	req := sip.NewRequest(sip.INVITE, target)
-	e.route(req, transport, address, ours)
+	e.route(req, at.transport, at.addr.String(), ours)
 	from := &sip.FromHeader{Params: sip.HeaderParams{{K: "tag", V: sip.GenerateTagN(20)}}}
 	if a.to.CallerID == "" {
 		from.DisplayName = "Anonymous"
@@ -149,11 +173,12 @@ func (a *attempt) identify(target sip.Uri, address string, ours netip.Addr) *sip
 	id := sip.CallIDHeader(uuid.NewString())
 	req.AppendHeader(&id)
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
-	req.AppendHeader(e.contact(transport, ours))
+	req.AppendHeader(e.contact(at.transport, ours))
 	if a.to.CallerID == "" {
 		req.AppendHeader(sip.NewHeader("Privacy", "id"))
-	} else {
-		req.AppendHeader(sip.NewHeader("P-Asserted-Identity", fmt.Sprintf("<sip:%s@%s>", a.to.CallerID, us)))
+	}
+	if a.to.Asserted != "" {
+		req.AppendHeader(sip.NewHeader("P-Asserted-Identity", fmt.Sprintf("<sip:%s@%s>", a.to.Asserted, us)))
 	}
 	req.AppendHeader(sip.NewHeader("Allow", allowed))
 	req.AppendHeader(sip.NewHeader("Supported", "timer"))
@@ -222,7 +247,7 @@ func (a *attempt) broken(ctx context.Context, err error) error {
 	if a.caller.ctx.Err() != nil {
 		err = pbx.ErrEnded
 	}
-	return &pbx.DialError{Rang: a.rang, Err: err}
+	return &pbx.DialError{Rang: a.rang, Err: plain(err)}
 }
 
 // failed is the failure that a final response tells.

@@ -265,6 +265,9 @@ func (e *Engine) roundTrip(ctx context.Context, req *sip.Request) (*sip.Response
 	if e.isStopped() {
 		return nil, errDraining
 	}
+	if err := e.again(ctx, req); err != nil {
+		return nil, err
+	}
 	tx, err := e.client.TransactionRequest(ctx, req)
 	if err != nil {
 		return nil, err
@@ -334,8 +337,8 @@ func (e *Engine) route(req *sip.Request, transport, to string, ours netip.Addr) 
 // contact is where a peer reaches us.
 func (e *Engine) contact(transport string, ours netip.Addr) *sip.ContactHeader {
 	uri := sip.Uri{Scheme: "sip", User: "telecommune", Host: uriHost(e.told(ours)), Port: e.port()}
-	if transport == "TCP" {
-		uri.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
+	if transport != "UDP" {
+		uri.UriParams = sip.HeaderParams{{K: "transport", V: strings.ToLower(transport)}}
 	}
 	return &sip.ContactHeader{Address: uri}
 }

@@ -18,6 +18,7 @@ func (l *leg) up(at time.Time) {
 		return
 	}
 	l.armLimit()
+	l.media.waits.Store(true)
 	l.timers.media = time.AfterFunc(l.e.conf.MediaTimeout, l.listen)
 	l.e.log.Debug("leg answered", "call_id", l.dialog.id)
 }
@@ -79,6 +80,11 @@ func (l *leg) finish(end pbx.End) bool {
 		return false
 	}
 	end.At = time.Now()
+	if l.media != nil {
+		if voice := l.media.voice.Load(); voice != 0 {
+			end.Voice = clockStart.Add(time.Duration(voice))
+		}
+	}
 	l.end = end
 	l.cancel()
 	close(l.done)

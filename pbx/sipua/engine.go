@@ -28,6 +28,7 @@ type Config struct {
 	Public       netip.Addr             // our address as others are told it, behind 1:1 NAT; zero: our own
 	Admission    func() *pbx.Admission  // who may call; the newest picture
 	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
+	Health       Health                 // is told what those say of the trunks; nil: nobody
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 25 s
 	Log          *slog.Logger           // nil: none
@@ -42,13 +43,16 @@ type Engine struct {
 	ua      *sipgo.UserAgent
 	udp     *signalSocket
 	tcp     *listener
+	tls     *secured
 	rtp     *portRange
 	sounds  sounds
 	nonces  *nonces
 	named   atomic.Pointer[map[string][]netip.Addr] // addresses of trunks by their host names
 	guesses guesses
 	handle  func(ctx context.Context, in pbx.Leg)
-	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver, as is
+
+	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 
 	mu       sync.Mutex
 	dialogs  map[string]*leg     // by key
@@ -58,7 +62,9 @@ type Engine struct {
 	closed   bool                // nothing new at all
 
 	minExpires    time.Duration  // Min-SE
-	firstResponse time.Duration  // to an INVITE of ours; a trunk that lets it pass is dead
+	firstResponse time.Duration  // to an INVITE or OPTIONS of ours; a trunk that lets it pass is dead
+	registerRetry time.Duration  // after a registration that failed, at first
+	probeRetry    time.Duration  // after OPTIONS that were not answered, at first
 	stopTime      time.Duration  // that Run waits for the answers to its last BYEs
 	work          sync.WaitGroup // handlers and all that they started
 	stopped       chan struct{}  // closed when Run waits for the other sides no longer
@@ -86,9 +92,12 @@ func New(c Config) (*Engine, error) {
 	if c.Trunks == nil {
 		c.Trunks = func() []routing.Trunk { return nil }
 	}
+	if c.Health == nil {
+		c.Health = nobody{}
+	}
 	e := &Engine{
-		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
-		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, stopTime: stopTime, stopped: make(chan struct{}),
+		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, registerRetry: registerRetry, probeRetry: probeRetry, stopTime: stopTime, stopped: make(chan struct{}),
 	}
 	var err error
 	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
@@ -97,7 +106,7 @@ func New(c Config) (*Engine, error) {
 	if e.udp, e.tcp, err = bind(c.Listen); err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
 	}
-	e.tcp.known = e.knows
+	e.tcp.known, e.tls = e.knows, newSecured()
 	if err = e.stack(); err != nil {
 		return nil, errors.Join(err, e.udp.Close(), e.tcp.Close())
 	}
@@ -110,7 +119,7 @@ func (e *Engine) stack() (err error) {
 		sipgo.WithUserAgent(e.conf.UserAgent),
 		sipgo.WithUserAgentTransportLayerOptions(
 			func(l *sip.TransportLayer) { l.OnMessage(e.arrived) }, // here: before the transactions
-			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP()}),
+			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: newTCP(), TLS: e.tls.transport()}),
 		),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
@@ -204,14 +213,16 @@ const stopTime = 3 * time.Second
 func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pbx.Leg)) error {
 	e.handle = handle
 	e.work.Add(1) // so that it is above zero until closed is set
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- e.serveUDP() })
 	serving.Go(func() { failed <- e.server.ServeTCP(e.tcp) })
+	serving.Go(func() { failed <- e.server.ServeTLS(e.tls) })
 	e.awaitReader(ctx)
 	registering, unregister := context.WithCancel(ctx)
 	var registrar sync.WaitGroup
 	registrar.Go(func() { e.register(registering) })
+	registrar.Go(func() { e.probe(registering) })
 	registrar.Go(func() { e.nameTrunks(registering) })
 	e.log.Info("SIP engine takes calls", "address", e.Addr().String())
 
@@ -225,7 +236,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	e.drain()
 	registrar.Wait()
 	close(e.stopped)
-	err = errors.Join(err, e.udp.Close(), e.tcp.Close())
+	err = errors.Join(err, e.udp.Close(), e.tcp.Close(), e.tls.Close())
 	serving.Wait()
 	err = errors.Join(err, e.ua.Close())
 	e.mu.Lock()

@@ -26,6 +26,8 @@ type media struct {
 	playing atomic.Int32              // prompts being played to this leg; what is relayed to it is left out meanwhile
 	heard   atomic.Int64              // when the newest packet came, or the agreement, by clock
 	packets atomic.Int64              // packets taken
+	waits   atomic.Bool               // for the first voice: the leg is answered, and none has come
+	voice   atomic.Int64              // when that came, by clock; 0: not yet
 	strange atomic.Int64              // packets of an address that is not the other side's
 
 	digit  func(d byte, by means, relayed bool) // called for each digit dialled
@@ -150,6 +152,10 @@ func (m *media) take(a *agreement, h *rtp.Header, buf []byte) {
 	peer := m.peer.Load()
 	switch pt := h.PayloadType; {
 	case pt == a.pt:
+		if m.waits.Load() && !a.codec.quiet(buf[rtpHeader:]) {
+			m.waits.Store(false)
+			m.voice.Store(clock())
+		}
 		if peer != nil {
 			peer.relay(m, h, buf, false)
 		}
@@ -161,8 +167,8 @@ func (m *media) take(a *agreement, h *rtp.Header, buf []byte) {
 	}
 }
 
-// relay passes a packet of from on to this leg, under the payload type that this leg agreed to. It is false when this
-// leg has none for it.
+// relay passes a packet of from on to this leg, under the payload type and in the codec that this leg agreed to. It is
+// false when this leg has none for it.
 func (m *media) relay(from *media, h *rtp.Header, buf []byte, event bool) bool {
 	a, to, ok := m.target()
 	if !ok || event && a.event == 0 {
@@ -171,9 +177,13 @@ func (m *media) relay(from *media, h *rtp.Header, buf []byte, event bool) bool {
 	if m.playing.Load() > 0 {
 		return true
 	}
-	h.PayloadType = a.pt
 	if event {
 		h.PayloadType = a.event
+	} else {
+		h.PayloadType = a.pt
+		if theirs := from.agreed.Load(); theirs != nil && theirs.codec != a.codec {
+			a.codec.recode(buf[rtpHeader:])
+		}
 	}
 	m.out.forward(from, to, h, buf)
 	return true

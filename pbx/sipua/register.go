@@ -1,14 +1,13 @@
 package sipua
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -18,11 +17,11 @@ import (
 )
 
 const (
-	dateFormat     = "Mon, 02 Jan 2006 15:04:05 GMT"
-	maxExpires     = time.Hour
-	registerTime   = 10 * time.Minute // asked for
-	registerRetry  = 30 * time.Second // after a failure, and up to twice that
-	trunksInterval = 2 * time.Second  // how soon a changed trunk is seen
+	dateFormat    = "Mon, 02 Jan 2006 15:04:05 GMT"
+	maxExpires    = time.Hour
+	registerTime  = 10 * time.Minute // asked for
+	registerRetry = 5 * time.Second  // after a first failure; twice as long after each that follows
+	longestRetry  = 10 * time.Minute
 )
 
 // registerExpires is how long a contact is to be bound: its own parameter, the header, or an hour, which is also the
@@ -42,87 +41,36 @@ func registerExpires(req *sip.Request, c *sip.ContactHeader) time.Duration {
 	return maxExpires
 }
 
-// binding is what a registration depends on; what else changes in a trunk leaves it alone.
-type binding struct{ code, address, transport, user, password string }
-
-func bindingOf(t routing.Trunk) binding {
-	return binding{t.Code, t.Address, t.Transport, t.User, t.Password}
-}
-
-// registrar is the keeper of one trunk's registration.
-type registrar struct {
-	binding
-	stop  context.CancelFunc
-	ended chan struct{}
-}
-
-// register keeps the trunks registered that ask for it, until ctx ends. The registration of a trunk that was changed is
-// taken back before the new one is made: the other way round the end of the old would take the new away.
+// register keeps the trunks registered that ask for it, until ctx ends.
 func (e *Engine) register(ctx context.Context) {
-	running := map[string]*registrar{} // by code of the trunk
-	var wait sync.WaitGroup
-	defer wait.Wait()
-	for {
-		wanted := map[string]routing.Trunk{}
-		for _, t := range e.conf.Trunks() {
-			if t.Register && t.Enabled {
-				wanted[t.Code] = t
-			}
-		}
-		var ending <-chan struct{} // one is enough: what else is to be done follows
-		for code, r := range running {
-			if t, ok := wanted[code]; !ok || bindingOf(t) != r.binding {
-				r.stop()
-				select {
-				case <-r.ended:
-					delete(running, code)
-				default:
-					ending = r.ended
-				}
-			}
-		}
-		for code, t := range wanted {
-			if running[code] != nil {
-				continue
-			}
-			one, stop := context.WithCancel(ctx)
-			r := &registrar{bindingOf(t), stop, make(chan struct{})}
-			running[code] = r
-			wait.Go(func() {
-				defer close(r.ended)
-				e.keepRegistered(one, t)
-			})
-		}
-		select {
-		case <-time.After(trunksInterval):
-		case <-ending:
-		case <-ctx.Done():
-			for _, r := range running {
-				r.stop()
-			}
-			return
-		}
-	}
+	e.tend(ctx, func(t routing.Trunk) (binding, bool) {
+		b := bindingOf(t)
+		b.user, b.password = t.User, t.Password
+		return b, t.Register && t.Enabled
+	}, e.keepRegistered)
 }
 
 // keepRegistered registers at one trunk, refreshes before the time is over, and takes the registration back at the end.
+// One that fails is tried again, later each time. The trunk counts as not registered when nothing of it stands any more.
 func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			e.panicked(nil, cause)
-		}
-	}()
+	defer e.conf.Health.Registered(t.Code, "") // nothing is wanted of it any more
 	r := registration{e: e, trunk: t, id: uuid.NewString(), tag: sip.GenerateTagN(20)}
-	for {
+	var stands time.Time // until when
+	for failures := 0; ; {
 		granted, err := r.send(ctx, registerTime)
 		wait := granted * 4 / 5
-		if err != nil {
-			if ctx.Err() == nil {
-				e.log.Warn("trunk not registered", "trunk", t.Code, "err", err)
-			}
-			wait = registerRetry + rand.N(registerRetry)
-		} else {
+		switch {
+		case err == nil:
+			failures, stands = 0, time.Now().Add(granted)
+			e.conf.Health.Registered(t.Code, "")
 			e.log.Debug("trunk registered", "trunk", t.Code, "expires", granted)
+		case ctx.Err() == nil:
+			wait = max(backOff(e.registerRetry, longestRetry, failures), r.later)
+			failures++
+			if time.Now().After(stands) {
+				e.conf.Health.Registered(t.Code, "not registered: "+plain(err).Error())
+			}
+			e.log.Warn("trunk not registered", "trunk", t.Code, "err", err, "again_in", wait)
 		}
 		select {
 		case <-time.After(wait):
@@ -137,6 +85,13 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 	}
 }
 
+// backOff is how long to wait after so many failures before: twice as long each time up to a bound, and a part of it at
+// random, so that all trunks of a carrier that comes back don't do so at one moment.
+func backOff(first, most time.Duration, failures int) time.Duration {
+	wait := min(first<<min(failures, 20), most)
+	return wait/2 + rand.N(wait/2)
+}
+
 // registration is our binding at one trunk: one Call-ID, a rising CSeq (RFC 3261 section 10.2).
 type registration struct {
 	e     *Engine
@@ -145,6 +100,8 @@ type registration struct {
 	tag   string
 	seq   uint32
 	least time.Duration // that the registrar takes
+	later time.Duration // that it asked us to wait, when it refused
+	at    int           // which of the trunk's servers is asked
 }
 
 var errRegister = errors.New("registration refused")
@@ -163,10 +120,12 @@ func (r *registration) send(ctx context.Context, expires time.Duration) (time.Du
 			req, res, err = r.ask(ctx, expires)
 		}
 	}
-	if err != nil {
+	if r.later = 0; err != nil {
+		r.at++ // another one may be there
 		return 0, err
 	}
 	if !res.IsSuccess() {
+		r.later = retryAfter(res)
 		return 0, fmt.Errorf("%w: %d %s", errRegister, res.StatusCode, printable(res.Reason))
 	}
 	granted := expires
@@ -221,43 +180,32 @@ func (r *registration) minExpires(res *sip.Response) time.Duration {
 }
 
 func (r *registration) request(ctx context.Context, expires time.Duration) (*sip.Request, error) {
-	host, port, err := net.SplitHostPort(r.trunk.Address)
+	servers, err := r.e.locate(ctx, r.trunk)
 	if err != nil {
 		return nil, err
 	}
-	number, err := strconv.Atoi(port)
+	at := servers[r.at%len(servers)]
+	req, err := r.e.request(ctx, sip.REGISTER, at, cmp.Or(r.trunk.User, "telecommune"), dialogName{r.id, r.tag, r.seq})
 	if err != nil {
 		return nil, err
 	}
-	addr, err := r.e.resolve(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	ours, err := r.e.towards(addr)
-	if err != nil {
-		return nil, err
-	}
-	if addr.Is6() && host == addr.String() {
-		host = uriHost(addr)
-	}
-	transport := "UDP"
-	if strings.EqualFold(r.trunk.Transport, "tcp") {
-		transport = "TCP"
-	}
-	user := r.trunk.User
-	if user == "" {
-		user = "telecommune"
-	}
-	req := sip.NewRequest(sip.REGISTER, sip.Uri{Scheme: "sip", Host: host, Port: number})
-	r.e.route(req, transport, net.JoinHostPort(addr.String(), port), ours)
-	aor := sip.Uri{Scheme: "sip", User: user, Host: host}
-	req.AppendHeader(&sip.FromHeader{Address: aor, Params: sip.HeaderParams{{K: "tag", V: r.tag}}})
-	req.AppendHeader(&sip.ToHeader{Address: aor})
-	id := sip.CallIDHeader(r.id)
-	req.AppendHeader(&id)
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: r.seq, MethodName: sip.REGISTER})
-	req.AppendHeader(r.e.contact(transport, ours))
 	req.AppendHeader(sip.NewHeader("Expires", seconds(expires)))
-	r.e.sign(req)
 	return req, nil
+}
+
+// retryAfter is how long a registrar asks us to wait (RFC 3261 section 20.33), up to maxExpires.
+func retryAfter(res *sip.Response) time.Duration {
+	h := res.GetHeader("Retry-After")
+	if h == nil {
+		return 0
+	}
+	number := strings.FieldsFunc(h.Value(), func(c rune) bool { return c < '0' || c > '9' })
+	if len(number) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseUint(number[0], 10, 31)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(n)*time.Second, maxExpires)
 }
