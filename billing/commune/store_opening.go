@@ -2,26 +2,21 @@ package commune
 
 import (
 	"context"
-	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing/ledger"
 )
 
-// tables are all of the commune's, those that others refer to first.
-var tables = []string{
-	"enterprise", "act", "member", "contribution", "share", "asset", "asset_request", "agreement", "asset_usage",
-	"rental_auction", "rental_bid", "series", "bid", "rent_posting", "rent_settlement", "rent_order", "mutual_expense",
-	"levy_vote", "distribution", "dividend", "payout",
-}
-
-// Shadow gives the transaction empty tables in place of the commune's own, with the same rules but for the references
-// between them. They go when it ends: what a scenario does meets nothing real.
-func (c *Commune) Shadow(ctx context.Context) error {
-	var all strings.Builder
-	for _, table := range tables {
-		all.WriteString(`CREATE TEMPORARY TABLE ` + table + ` (LIKE public.` + table + ` INCLUDING ALL) ON COMMIT DROP;`)
+// Sandbox makes the transaction look into the empty tables of schema replay instead of the commune's own, with a calendar
+// of its own: what it does meets nothing real. It must be rolled back.
+func Sandbox(ctx context.Context, tx *sqlx.Tx, zone *time.Location, first ledger.Period) error {
+	if _, err := tx.ExecContext(ctx, `SET LOCAL search_path = replay, public`); err != nil {
+		return err
 	}
-	_, err := c.tx.ExecContext(ctx, all.String())
+	_, err := tx.ExecContext(ctx, `INSERT INTO replay.commune (currency, zone, open_from) SELECT currency, $1, $2::date FROM public.commune`,
+		zone.String(), string(first.First()))
 	return err
 }
 

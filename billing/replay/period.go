@@ -29,7 +29,7 @@ func (r *run) closePeriod(ctx context.Context, e *event) error {
 	}
 	r.next = p.Next()
 	r.periods[p] = r.named(figures)
-	return r.openFrom(ctx)
+	return r.openNext(ctx)
 }
 
 // named gives figures with the ids of the scenario.

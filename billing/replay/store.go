@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ type run struct {
 func newRun(tx *sqlx.Tx, w world) *run {
 	id := uuid.NewString()
 	r := &run{
-		tx: tx, world: w, id: id, books: newNames("replay-" + id[:8] + "-"), subs: newNames("n"), next: w.firstPeriod,
+		tx: tx, world: w, id: id, books: newNames("replay-" + id[:8] + "-"), subs: newNames("id-" + id[:8] + "-"), next: w.firstPeriod,
 		periods: map[ledger.Period]Period{}, calls: map[string]Call{}, lettings: map[string]Auction{},
 		vouchers: map[string]*voucher{}, ran: map[string]bool{}, events: map[int]string{-1: opening},
 	}
@@ -79,7 +80,7 @@ func (r *run) original(account string) string {
 	}
 	parts := strings.Split(sub, "/")
 	for i, name := range parts {
-		parts[i] = r.books.original(r.subs.original(name))
+		parts[i] = r.originalName(name)
 	}
 	return code + ":" + strings.Join(parts, "/")
 }
@@ -93,10 +94,11 @@ func (r *run) open(ctx context.Context) error {
 	if _, err := r.tx.ExecContext(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
 		return err
 	}
-	if err := r.openFrom(ctx); err != nil {
+	// The wait is for another run, which may take its time.
+	if _, err := r.tx.ExecContext(ctx, `SET LOCAL lock_timeout = '2min'`); err != nil {
 		return err
 	}
-	if err := r.commune.Shadow(ctx); err != nil {
+	if err := commune.Sandbox(ctx, r.tx, r.world.zone, r.next); err != nil {
 		return err
 	}
 	for _, id := range append([]string{communeBook}, r.world.enterprises...) {
@@ -229,7 +231,7 @@ func (r *run) result(ctx context.Context) (Result, error) {
 	byID := func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 	for _, id := range slices.SortedFunc(maps.Keys(entries), byID) {
 		p := entries[id]
-		entry := Entry{Event: r.eventOf(p.Key), Date: p.Date, Text: p.Text}
+		entry := Entry{Event: r.eventOf(p.Key), Date: p.Date, Text: r.worded(p.Text)}
 		for _, l := range p.Lines {
 			entry.Lines = append(entry.Lines, line(r.books.ids[l.Book], r.original(l.Account), l.Amount))
 		}
@@ -237,6 +239,14 @@ func (r *run) result(ctx context.Context) (Result, error) {
 	}
 	return result, nil
 }
+
+// worded gives the text of an entry with the ids of the scenario.
+func (r *run) worded(text string) string {
+	return regexp.MustCompile(`(id|replay)-`+r.id[:8]+`-[0-9]+`).ReplaceAllStringFunc(text, r.originalName)
+}
+
+// originalName gives the id that a name in the books stands for, of a book or of anything else.
+func (r *run) originalName(name string) string { return r.books.original(r.subs.original(name)) }
 
 // eventOf gives the event that an entry's key is made for.
 func (r *run) eventOf(key string) string {

@@ -8,13 +8,9 @@ import (
 	"telecommune/billing/ledger"
 )
 
-// openFrom gives the commune the scenario's zone, and its next period as the first that is open. That is seen in this
-// transaction alone, and undone with it; the wait is for another run, which may take its time.
-func (r *run) openFrom(ctx context.Context) error {
-	if _, err := r.tx.ExecContext(ctx, `SET LOCAL lock_timeout = '2min'`); err != nil {
-		return err
-	}
-	_, err := r.tx.ExecContext(ctx, `UPDATE commune SET zone = $1, open_from = $2::date`, r.world.zone.String(), string(r.next.First()))
+// openNext makes the next period the first that is open.
+func (r *run) openNext(ctx context.Context) error {
+	_, err := r.tx.ExecContext(ctx, `UPDATE replay.commune SET open_from = $1::date`, string(r.next.First()))
 	return err
 }
 
