@@ -41,6 +41,9 @@ type Commune struct {
 // In gives the commune within a transaction, with the code of its book.
 func In(tx *sqlx.Tx, book string) *Commune { return &Commune{tx, book} }
 
+// Tx gives the transaction, for what belongs into the same one.
+func (c *Commune) Tx() *sqlx.Tx { return c.tx }
+
 // Act is what every operation needs besides what it is about.
 type Act struct {
 	Key   string // made before the first attempt
