@@ -35,20 +35,23 @@ type Offered struct {
 	Terms
 }
 
+// assetState is the State of asset a on the day $1.
+const assetState = `CASE
+    WHEN a.liquidated_on IS NOT NULL THEN 'liquidated'
+    WHEN EXISTS (SELECT FROM agreement g WHERE g.asset = a.code AND g.start_on <= $1::date AND (g.end_on IS NULL OR g.end_on > $1::date))
+        THEN 'let'
+    WHEN (SELECT t.agreement IS NULL FROM rental_auction t JOIN act m ON m.key = t.key WHERE t.asset = a.code ORDER BY m.n DESC LIMIT 1)
+        THEN 'no_demand'
+    ELSE 'vacant' END`
+
 // stateOn finds where an asset is on a day.
 func (c *Commune) stateOn(ctx context.Context, asset string, day ledger.Date) (State, error) {
 	var state State
 	err := c.tx.GetContext(ctx, &state, `
-		SELECT CASE
-		    WHEN a.code IS NULL THEN COALESCE(
-		        (SELECT r.state FROM asset_request r WHERE r.asset = $1 ORDER BY r.state = 'failed' LIMIT 1), 'unknown')
-		    WHEN a.liquidated_on IS NOT NULL THEN 'liquidated'
-		    WHEN EXISTS (SELECT FROM agreement g WHERE g.asset = $1 AND g.start_on <= $2::date AND (g.end_on IS NULL OR g.end_on > $2::date))
-		        THEN 'let'
-		    WHEN (SELECT t.agreement IS NULL FROM rental_auction t JOIN act m ON m.key = t.key WHERE t.asset = $1 ORDER BY m.n DESC LIMIT 1)
-		        THEN 'no_demand'
-		    ELSE 'vacant' END
-		FROM (VALUES (1)) AS here LEFT JOIN asset a ON a.code = $1`, asset, string(day))
+		SELECT COALESCE(
+		    (SELECT `+assetState+` FROM asset a WHERE a.code = $2),
+		    (SELECT r.state FROM asset_request r WHERE r.asset = $2 ORDER BY r.state = 'failed' LIMIT 1),
+		    'unknown')`, string(day), asset)
 	return state, err
 }
 
