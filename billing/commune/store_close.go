@@ -115,25 +115,27 @@ func (c *Commune) situation(ctx context.Context, p ledger.Period) (s Situation, 
 // checkUsage refuses a month in which an asset was used that was not let to who used it: the call was not to blame, but
 // somebody must say who pays (design.md 9.5).
 func (c *Commune) checkUsage(ctx context.Context, p ledger.Period) error {
-	var unlet struct {
+	var use struct {
 		Asset string      `db:"asset"`
 		Day   ledger.Date `db:"day"`
 	}
-	err := c.tx.GetContext(ctx, &unlet, `
-		SELECT u.asset, u.day FROM (
-		    SELECT DISTINCT asset, enterprise, day FROM asset_usage WHERE day BETWEEN $1::date AND $2::date) AS u
-		WHERE NOT EXISTS (
-		    SELECT FROM agreement g WHERE g.asset = u.asset AND g.start_on <= u.day AND (g.end_on IS NULL OR g.end_on > u.day)
-		        AND (u.enterprise IS NULL OR g.enterprise = u.enterprise))
-		ORDER BY u.day, u.asset LIMIT 1`, string(p.First()), string(p.Last()))
+	err := c.tx.GetContext(ctx, &use, `
+		SELECT u.asset, u.day FROM asset_usage u
+		WHERE u.day BETWEEN $1::date AND $2::date AND `+unlet+` ORDER BY u.day, u.asset LIMIT 1`, string(p.First()), string(p.Last()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err == nil {
-		err = fmt.Errorf("asset %s was used on %s and not let: %w", unlet.Asset, unlet.Day, ErrUnlet)
+		err = fmt.Errorf("asset %s was used on %s and not let: %w", use.Asset, use.Day, ErrUnlet)
 	}
 	return err
 }
+
+// unlet is true of usage u that no agreement with its user covers, and that nobody waived.
+const unlet = `NOT EXISTS (
+    SELECT FROM agreement g WHERE g.asset = u.asset AND g.start_on <= u.day AND (g.end_on IS NULL OR g.end_on > u.day)
+        AND (u.enterprise IS NULL OR g.enterprise = u.enterprise))
+    AND NOT EXISTS (SELECT FROM usage_waiver w WHERE w.usage = u.key)`
 
 // rented reads the agreements that have days in a month, with what was used on them and the orders to pay.
 func (c *Commune) rented(ctx context.Context, p ledger.Period) ([]Rented, error) {
@@ -147,7 +149,7 @@ func (c *Commune) rented(ctx context.Context, p ledger.Period) ([]Rented, error)
 	err := c.tx.SelectContext(ctx, &rows, `
 		SELECT g.code, g.asset, COALESCE(g.enterprise, '') AS enterprise, COALESCE(g.member, '') AS member, g.fixed, g.minimum,
 		    g.rate, g.included, g.start_on, g.end_on, a.meter, o.amount, o.netted, COALESCE((
-		        SELECT sum(u.units)::bigint FROM asset_usage u WHERE u.asset = g.asset
+		        SELECT sum(u.units)::bigint FROM asset_usage u WHERE u.asset = g.asset AND (u.enterprise IS NULL OR u.enterprise = g.enterprise)
 		            AND u.day >= GREATEST(g.start_on, $2::date) AND u.day < LEAST(COALESCE(g.end_on, $3::date), $3::date)), 0) AS units
 		FROM agreement g JOIN asset a ON a.code = g.asset LEFT JOIN rent_order o ON o.agreement = g.code AND o.month = $1
 		WHERE g.start_on < $3::date AND (g.end_on IS NULL OR g.end_on > GREATEST(g.start_on, $2::date))

@@ -3,6 +3,7 @@ package commune
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -259,6 +260,33 @@ func (o *op) meter(ctx context.Context, u Use) error {
 	return err
 }
 
+// WaiveUsage lets the use of an asset go that happened in the open month while it was not let: nobody pays for it (design.md
+// 9.5). It gives how many uses that were. ErrState when there are none, ErrUnknown.
+func (c *Commune) WaiveUsage(ctx context.Context, a Act, asset, reason string) (int, error) {
+	o, err := c.begin(ctx, a, "usage-waiver", []string{asset, reason}, inOpenMonth)
+	if err != nil {
+		return 0, err
+	}
+	if !o.again {
+		if _, err := c.MeterOf(ctx, asset); err != nil {
+			return 0, err
+		}
+		_, err := c.tx.ExecContext(ctx, `
+			INSERT INTO usage_waiver (usage, key) SELECT u.key, $1 FROM asset_usage u
+			WHERE u.asset = $2 AND u.day BETWEEN $3::date AND $4::date AND `+unlet,
+			o.Key, asset, string(o.open.First()), string(o.open.Last()))
+		if err != nil {
+			return 0, err
+		}
+	}
+	var n int
+	err = c.tx.GetContext(ctx, &n, `SELECT count(*) FROM usage_waiver WHERE key = $1`, o.Key)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("all use of %s is paid for: %w", asset, ErrState)
+	}
+	return n, err
+}
+
 // MeterOf tells what the use of an asset is measured in, or ErrUnknown. One that is requested is not an asset yet.
 func (c *Commune) MeterOf(ctx context.Context, asset string) (Meter, error) {
 	return one[Meter](ctx, c, "asset", asset, `SELECT meter FROM asset WHERE code = $1`)
@@ -269,24 +297,32 @@ type Carried struct {
 	Key        string // of its own among all use
 	Asset      string
 	Enterprise string // whose call it was
-	Day        ledger.Date
 	Seconds    int64
+
+	// The day that it counts on: given, or that of the call's entry, or for a call without one that of its end.
+	Day   ledger.Date
+	Entry string
+	Ended time.Time
 }
 
 // MeterCalls writes down calls over assets, each once by its key: the seconds that the rent is reckoned by, or with another
 // meter the mere fact. It belongs into the transaction that settles them (T-03), refuses none of them, and knows no lock.
 func MeterCalls(ctx context.Context, tx *sqlx.Tx, calls ...Carried) error {
 	keys, assets, enterprises := make([]string, len(calls)), make([]string, len(calls)), make([]string, len(calls))
-	days, seconds := make([]string, len(calls)), make([]int64, len(calls))
+	days, seconds := make([]*string, len(calls)), make([]int64, len(calls))
+	entries, ends := make([]*string, len(calls)), make([]string, len(calls))
 	for i, c := range calls {
-		keys[i], assets[i], enterprises[i], days[i], seconds[i] = c.Key, c.Asset, c.Enterprise, string(c.Day), c.Seconds
+		keys[i], assets[i], enterprises[i], days[i], seconds[i] = c.Key, c.Asset, c.Enterprise, nullable(c.Day), c.Seconds
+		entries[i], ends[i] = nullable(c.Entry), c.Ended.UTC().Format(time.RFC3339Nano)
 	}
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO asset_usage (key, asset, enterprise, day, units)
-		SELECT u.key, u.asset, u.enterprise, u.day, CASE WHEN a.meter = 'seconds' THEN u.seconds ELSE 0 END
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[]) AS u (key, asset, enterprise, day, seconds)
-		JOIN asset a ON a.code = u.asset
+		SELECT u.key, u.asset, u.enterprise, COALESCE(u.day, e.business_date, GREATEST(k.open_from, (u.ended AT TIME ZONE k.zone)::date)),
+		    CASE WHEN a.meter = 'seconds' THEN u.seconds ELSE 0 END
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[], $6::uuid[], $7::timestamptz[])
+		    AS u (key, asset, enterprise, day, seconds, entry, ended)
+		JOIN asset a ON a.code = u.asset CROSS JOIN commune k LEFT JOIN entry e ON e.id = u.entry
 		ON CONFLICT (key) DO NOTHING`,
-		pq.Array(keys), pq.Array(assets), pq.Array(enterprises), pq.Array(days), pq.Array(seconds))
+		pq.Array(keys), pq.Array(assets), pq.Array(enterprises), pq.Array(days), pq.Array(seconds), pq.Array(entries), pq.Array(ends))
 	return err
 }

@@ -270,3 +270,42 @@ func (s *Store) SetMember(ctx context.Context, code string, name, iban, account 
 	}
 	return nil
 }
+
+// Moment is an entry in the life of an asset, with one of the accounts that it moved.
+type Moment struct {
+	Date    ledger.Date  `json:"date" db:"date"`
+	Kind    string       `json:"kind" db:"kind"`
+	Text    string       `json:"text" db:"text"`
+	Account string       `json:"account" db:"account"`
+	Amount  money.Amount `json:"amount" db:"amount"` // debit positive
+	Entry   string       `json:"entry" db:"entry"`
+}
+
+// Life lists what the commune's book says of an asset, its bonds and its rents, from its purchase on.
+func (s *Store) Life(ctx context.Context, asset string) (all []Moment, err error) {
+	err = s.db.SelectContext(ctx, &all, `
+		SELECT e.business_date AS date, e.kind, e.text, l.account, l.amount, e.id::text AS entry
+		FROM line l JOIN entry e ON e.id = l.entry_id
+		WHERE l.book = 'COM' AND (
+		    l.account IN ('1500:' || $1, '1590:' || $1, '3100:' || $1, '3200:' || $1, '4100:' || $1, '5100:' || $1, '5200:' || $1)
+		    OR l.account IN (SELECT t || ':' || g.code FROM agreement g, unnest(ARRAY['1100', '2300', '4000', '5300']) AS t WHERE g.asset = $1)
+		    OR l.account IN (SELECT t || ':' || s.code FROM series s, unnest(ARRAY['4200', '5000']) AS t WHERE s.asset = $1)
+		    OR l.account IN (SELECT t || ':' || s.code || '/' || b.bidder FROM series s JOIN bid b ON b.series = s.code, unnest(ARRAY['2100', '2110']) AS t
+		        WHERE s.asset = $1 AND b.allotted > 0))
+		ORDER BY e.business_date, e.id, l.n`, asset)
+	return all, err
+}
+
+// Transfers lists the dividends that the bank pays, of the days from one on until another, which does not count.
+// ErrNoIBAN names who can't be paid.
+func (s *Store) Transfers(ctx context.Context, from, until ledger.Date) (all []Transfer, err error) {
+	err = s.db.SelectContext(ctx, &all, `
+		SELECT p.key, p.member, m.name, m.iban, p.day, p.amount FROM payout p JOIN member m ON m.code = p.member JOIN act a ON a.key = p.key
+		WHERE p.way = 'bank' AND p.day >= $1::date AND p.day < $2::date ORDER BY a.n`, string(from), string(until))
+	for _, t := range all {
+		if t.IBAN == "" {
+			return nil, fmt.Errorf("%s: %w", t.Member, ErrNoIBAN)
+		}
+	}
+	return all, err
+}

@@ -69,6 +69,13 @@ CREATE TABLE asset_usage (
 );
 CREATE INDEX asset_usage_by_asset ON asset_usage (asset, day);
 
+-- Use of an asset that was not let, for which nobody pays: it was decided so. Without it, or an agreement that covers the
+-- day, its month can't be closed.
+CREATE TABLE usage_waiver (
+    usage text PRIMARY KEY REFERENCES asset_usage (key),
+    key   text NOT NULL -- of the act
+);
+
 -- An auction of a vacant asset's rent. Without agreement nobody wanted it.
 CREATE TABLE rental_auction (
     key       text PRIMARY KEY,
@@ -93,7 +100,7 @@ CREATE TABLE rental_bid (
 GRANT SELECT, INSERT, UPDATE (months_depreciated, liquidated_on) ON asset TO telecommune_app;
 GRANT SELECT, INSERT, UPDATE (state) ON asset_request TO telecommune_app;
 GRANT SELECT, INSERT, UPDATE (end_on) ON agreement TO telecommune_app;
-GRANT SELECT, INSERT ON asset_usage, rental_auction, rental_bid TO telecommune_app;
+GRANT SELECT, INSERT ON asset_usage, usage_waiver, rental_auction, rental_bid TO telecommune_app;
 
 -- +goose Down
-DROP TABLE rental_bid, rental_auction, asset_usage, agreement, asset_request, asset;
+DROP TABLE rental_bid, rental_auction, usage_waiver, asset_usage, agreement, asset_request, asset;

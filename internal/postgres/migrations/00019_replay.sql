@@ -12,7 +12,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['commune', 'enterprise', 'act', 'member', 'contribution', 'share', 'asset', 'asset_request',
-        'agreement', 'asset_usage', 'rental_auction', 'rental_bid', 'series', 'bid', 'rent_posting', 'rent_settlement',
+        'agreement', 'asset_usage', 'usage_waiver', 'rental_auction', 'rental_bid', 'series', 'bid', 'rent_posting', 'rent_settlement',
         'rent_order', 'mutual_expense', 'levy_vote', 'distribution', 'dividend', 'payout'] LOOP
         EXECUTE format('CREATE TABLE replay.%I (LIKE public.%I INCLUDING ALL)', name, name);
     END LOOP;
