@@ -22,7 +22,7 @@ import (
 func TestHistories(t *testing.T) {
 	checks, steps := "6", "60"
 	if os.Getenv("TELECOMMUNE_LONG") != "" {
-		checks, steps = "100", "100"
+		checks, steps = "40", "100"
 	}
 	for name, value := range map[string]string{"rapid.checks": checks, "rapid.steps": steps} {
 		before := flag.Lookup(name).Value.String()

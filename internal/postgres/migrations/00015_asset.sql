@@ -76,6 +76,9 @@ CREATE TABLE usage_waiver (
     key   text NOT NULL -- of the act
 );
 
+-- A trunk may be one of the assets, known by its code.
+ALTER TABLE trunk ADD COLUMN IF NOT EXISTS asset code;
+
 -- An auction of a vacant asset's rent. Without agreement nobody wanted it.
 CREATE TABLE rental_auction (
     key       text PRIMARY KEY,
