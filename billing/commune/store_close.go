@@ -57,6 +57,7 @@ func (s *Store) Figures(ctx context.Context, p ledger.Period) (f Figures, err er
 
 // Close is the commune's part of a close.
 func (c *Commune) Close(ctx context.Context, closing *ledger.Closing) (Figures, error) {
+	closing.Say("reading rents, use and members")
 	s, err := c.situation(ctx, closing.Period)
 	if err != nil {
 		return Figures{}, fmt.Errorf("the commune's part: %w", err)
@@ -65,6 +66,7 @@ func (c *Commune) Close(ctx context.Context, closing *ledger.Closing) (Figures, 
 	if err != nil {
 		return Figures{}, fmt.Errorf("the commune's part: %w", err)
 	}
+	closing.Say(fmt.Sprintf("posting %d entries", len(result.Entries)))
 	for _, d := range result.Entries {
 		if err := closing.Post(ctx, d.Key, d.Kind, d.Text, d.Lines); err != nil {
 			return Figures{}, err

@@ -66,8 +66,14 @@ With --dry-run nothing is changed: it shows what the close would post, also whil
 				return err
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
+				now := time.Now()
 				outcome, err := s.commune.Close(ctx, ledger.Order{
-					Period: period, Actor: operator(), Now: time.Now(), Early: early, DryRun: dryRun,
+					Period: period, Actor: operator(), Now: now, Early: early, DryRun: dryRun,
+					Progress: func(doing string) {
+						if time.Since(now) > progressEvery {
+							fmt.Fprintln(cmd.ErrOrStderr(), doing)
+						}
+					},
 				})
 				if err != nil {
 					return err
