@@ -70,7 +70,7 @@ With --dry-run nothing is changed: it shows what the close would post, also whil
 				outcome, err := s.commune.Close(ctx, ledger.Order{
 					Period: period, Actor: operator(), Now: now, Early: early, DryRun: dryRun,
 					Progress: func(doing string) {
-						if time.Since(now) > progressEvery {
+						if time.Since(now) > 5*time.Second {
 							fmt.Fprintln(cmd.ErrOrStderr(), doing)
 						}
 					},
