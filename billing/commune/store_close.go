@@ -27,7 +27,11 @@ func (s *Store) Close(ctx context.Context, o ledger.Order) (Outcome, error) {
 	var out Outcome
 	o.Steps = []ledger.Step{
 		func(ctx context.Context, c *ledger.Closing) (err error) {
-			out.Figures, err = In(c.Tx, Book).Close(ctx, c)
+			com := In(c.Tx, Book)
+			if err := com.checkUsage(ctx, c.Period); err != nil {
+				return err
+			}
+			out.Figures, err = com.Close(ctx, c)
 			return err
 		},
 		ledger.EnterpriseResults,
@@ -78,9 +82,6 @@ func (c *Commune) Close(ctx context.Context, closing *ledger.Closing) (Figures, 
 // situation reads all that a close depends on.
 func (c *Commune) situation(ctx context.Context, p ledger.Period) (s Situation, err error) {
 	s = Situation{Period: p, Book: c.book}
-	if err := c.checkUsage(ctx, p); err != nil {
-		return s, err
-	}
 	if s.Rented, err = c.rented(ctx, p); err != nil {
 		return s, err
 	}

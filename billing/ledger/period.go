@@ -153,8 +153,11 @@ type Calendar struct {
 }
 
 // LockCalendar reads the calendar and keeps it as it is until tx ends: no month is closed meanwhile, and nobody else has
-// it locked. now decides which month is next as long as there is no entry.
+// it locked. now decides which month is next as long as there is no entry. The locks are taken in the order of a close.
 func LockCalendar(ctx context.Context, tx *sqlx.Tx, now time.Time) (Calendar, error) {
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, closeLock); err != nil {
+		return Calendar{}, fmt.Errorf("calendar: %w", err)
+	}
 	c, err := readCalendar(ctx, tx, "FOR UPDATE")
 	if err != nil {
 		return Calendar{}, fmt.Errorf("calendar: %w", err)

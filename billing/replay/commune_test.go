@@ -225,6 +225,8 @@ func TestCommuneAllows(t *testing.T) {
 		"the same request after a failed auction":            {"request", "no bonds", "request", "bonds", "acquire"},
 		"a used agreement of a failed auction":               {"request", "no bonds", `request | "N" => "P"`},
 		"joining and leaving in July":                        {`join | 06-08 => 07-08`, `"member_leave","at":"2027-07-09","member":"M3"`},
+		"renting to who has just joined":                     {"join", `gift | "G" => "G","agreement":{"id":"RG","lessee":"M3","fixed":"1.00"}`, "close"},
+		"use before a notice that ends earlier":              {`"usage","at":"2027-07-05","asset":"D","quantity":"1"`, `notice | RA => RD | 06-11 => 07-01`, "close", `close | 06 => 07`},
 		"joining on the day of leaving":                      {"join", `"member_leave","at":"2027-06-20","member":"M3"`, `join | 06-08 => 06-20`},
 		"a former member comes back":                         {`join | M3 => M9`},
 		"usage in July":                                      {`"usage","at":"2027-07-01","asset":"D","quantity":"1"`, "close"},

@@ -16,7 +16,8 @@ func (r *run) act(e *event) commune.Act {
 }
 
 func (r *run) memberJoin(ctx context.Context, e *event) error {
-	j := commune.Joining{Member: r.known(e, "member")}
+	id := e.ident("member")
+	j := commune.Joining{Member: r.name(id)}
 	if e.has("contribution") {
 		work := e.object.object("contribution")
 		j.Enterprise = r.book(work.ident("enterprise"))
@@ -26,7 +27,13 @@ func (r *run) memberJoin(ctx context.Context, e *event) error {
 	if err := e.done(); err != nil {
 		return err
 	}
-	return refused(e, r.commune.Join(ctx, r.act(e), j))
+	if err := r.commune.Join(ctx, r.act(e), j); err != nil {
+		return refused(e, err)
+	}
+	if _, known := r.world.members[id]; !known {
+		r.world.members[id] = member{joined: e.date} // who may rent something from now on
+	}
+	return nil
 }
 
 func (r *run) memberLeave(ctx context.Context, e *event) error {

@@ -173,7 +173,6 @@ var codes = []struct {
 	{ledger.ErrOverdrawn, insufficientCredit},
 	{money.ErrRange, amountPrecision},
 	{ledger.ErrPeriodClosed, periodClosed},
-	{commune.ErrUnlet, wrongState},
 }
 
 // refused turns an error that is a refusal into one.

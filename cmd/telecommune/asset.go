@@ -23,8 +23,8 @@ func assetCommand() *cobra.Command {
 
 // thingFlags are those of what an asset is.
 type thingFlags struct {
-	kind, meter string
-	life        int
+	kind string
+	life int
 }
 
 func (f *thingFlags) add(c *cobra.Command) {
