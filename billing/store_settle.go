@@ -321,7 +321,10 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
 		}
 		rows[i].Entry = &posted[k].Value
 	}
-	return storeClosed(ctx, tx, callIDs(ends), rows)
+	if err := storeClosed(ctx, tx, callIDs(ends), rows); err != nil {
+		return err
+	}
+	return meter(ctx, tx, ends, rows)
 }
 
 func callIDs(ends []end) []string {

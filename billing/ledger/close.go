@@ -24,6 +24,8 @@ type Order struct {
 	Early  bool      // also a month that is not over: what happens on its other days will count in the next
 	DryRun bool      // find out what it comes to, and change nothing; also for a month that runs
 
+	Progress func(doing string) // is told what is done next, if it is set: a close of many calls takes its time
+
 	// Steps are done one after the other; each posts what it finds to be posted. None: the enterprises' results alone.
 	Steps []Step
 }
@@ -88,7 +90,7 @@ func (o Order) close(ctx context.Context, tx *sqlx.Tx) (Outcome, error) {
 	case !o.Early && !o.DryRun && DateOf(o.Now, today.location) <= o.Period.Last():
 		return Outcome{}, ErrPeriodRuns
 	}
-	c := &Closing{Tx: tx, Period: o.Period, From: today.OpenFrom, At: o.Now, Actor: o.Actor, Keys: "close:" + string(o.Period) + ":"}
+	c := &Closing{Tx: tx, Period: o.Period, From: today.OpenFrom, At: o.Now, Actor: o.Actor, Keys: "close:" + string(o.Period) + ":", progress: o.Progress}
 	for _, step := range o.Steps {
 		if err := step(ctx, c); err != nil {
 			return Outcome{}, err
@@ -98,6 +100,7 @@ func (o Order) close(ctx context.Context, tx *sqlx.Tx) (Outcome, error) {
 	if o.DryRun {
 		return out, nil
 	}
+	c.Say("sealing the entries")
 	chain, err := today.seal(ctx, tx, o.Period)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("seal: %w", err)
@@ -131,7 +134,15 @@ type Closing struct {
 	Actor  string
 	Keys   string // what the keys of its entries begin with
 
-	posted []Posted
+	posted   []Posted
+	progress func(string)
+}
+
+// Say tells who waits for the close what is done next.
+func (c *Closing) Say(doing string) {
+	if c.progress != nil {
+		c.progress(doing)
+	}
 }
 
 // Post adds an entry dated the month's last day. key is one of its own among the entries of this close. Without lines
@@ -169,6 +180,7 @@ func EnterpriseResults(ctx context.Context, c *Closing) error {
 		return err
 	}
 	for _, book := range books {
+		c.Say("the result of " + book)
 		if err := c.Result(ctx, book); err != nil {
 			return err
 		}

@@ -21,6 +21,18 @@ func ParseDate(s string) (Date, error) {
 	return Date(s), nil
 }
 
+// DaysBetween counts the days from one day to another, which does not count itself; negative if that is the earlier one.
+func DaysBetween(from, to Date) int { return int(to.midnight().Sub(from.midnight()).Hours() / 24) }
+
+// midnight is the day's first instant in UTC, where all days have 24 hours. A date that is none gives year 1.
+func (d Date) midnight() time.Time {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // UnmarshalJSON reads a day as ParseDate does.
 func (d *Date) UnmarshalJSON(b []byte) error {
 	var s string
@@ -35,8 +47,12 @@ func (d *Date) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Scan takes a column of type date.
+// Scan takes a column of type date. NULL is none.
 func (d *Date) Scan(src any) error {
+	if src == nil {
+		*d = ""
+		return nil
+	}
 	t, ok := src.(time.Time)
 	if !ok {
 		return fmt.Errorf("%T is not a date column", src)

@@ -34,6 +34,15 @@ func (p Period) Last() Date { return Date(p.next().AddDate(0, 0, -1).Format(time
 // Next gives the month after it.
 func (p Period) Next() Period { return Period(p.next().Format(monthOnly)) }
 
+// Previous gives the month before it.
+func (p Period) Previous() Period { return Period(p.next().AddDate(0, -2, 0).Format(monthOnly)) }
+
+// MonthsBetween counts the months from one to another, negative if that is the earlier one.
+func MonthsBetween(from, to Period) int {
+	a, b := from.next(), to.next()
+	return (b.Year()-a.Year())*12 + int(b.Month()-a.Month())
+}
+
 // next is the first day of the month after it. A period that is none gives year 1, which is always over.
 func (p Period) next() time.Time {
 	first, err := time.Parse(monthOnly, string(p))
@@ -134,6 +143,30 @@ func readCalendar(ctx context.Context, db sqlx.QueryerContext, lock string) (*ca
 		return nil, err
 	}
 	return &c, c.found()
+}
+
+// Calendar says which days take entries.
+type Calendar struct {
+	Zone *time.Location
+	From Date   // the first day that is not closed
+	Open Period // the month that is closed next
+}
+
+// LockCalendar reads the calendar and keeps it as it is until tx ends: no month is closed meanwhile, and nobody else has
+// it locked. now decides which month is next as long as there is no entry. The locks are taken in the order of a close.
+func LockCalendar(ctx context.Context, tx *sqlx.Tx, now time.Time) (Calendar, error) {
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, closeLock); err != nil {
+		return Calendar{}, fmt.Errorf("calendar: %w", err)
+	}
+	c, err := readCalendar(ctx, tx, "FOR UPDATE")
+	if err != nil {
+		return Calendar{}, fmt.Errorf("calendar: %w", err)
+	}
+	next, err := c.next(ctx, tx, now)
+	if err != nil {
+		return Calendar{}, fmt.Errorf("calendar: %w", err)
+	}
+	return Calendar{Zone: c.location, From: c.OpenFrom, Open: next}, nil
 }
 
 // next is the month that is closed next: the one after the last closed, at first that of the first entry, now's before

@@ -10,10 +10,11 @@ import (
 	"telecommune/internal/money"
 )
 
-// expected is the part of `expect` that this program can come to.
+// expected is what a scenario says of its result, as far as it says something.
 type expected struct {
 	Balances map[string]map[string]money.Amount `json:"balances"`
 	Periods  map[ledger.Period]Period           `json:"periods"`
+	Auctions map[string]Auction                 `json:"auctions"`
 	Calls    map[string]Call                    `json:"calls"`
 	Journal  []Entry                            `json:"journal"`
 }
@@ -38,6 +39,7 @@ func (s *scenario) compare(r Result, ran map[string]bool) []string {
 	if ran != nil {
 		want.upTo(ran)
 		maps.DeleteFunc(want.Periods, func(p ledger.Period, _ Period) bool { _, closed := r.Periods[p]; return !closed })
+		maps.DeleteFunc(want.Auctions, func(id string, _ Auction) bool { _, held := r.Auctions[id]; return !held })
 	}
 	if want.Balances != nil {
 		d.sums("balance of", books(r.Balances), books(want.Balances))
@@ -47,6 +49,9 @@ func (s *scenario) compare(r Result, ran map[string]bool) []string {
 	}
 	if want.Periods != nil {
 		d.sums("period", periods(r.Periods), periods(want.Periods))
+	}
+	for _, id := range slices.Sorted(maps.Keys(want.Auctions)) {
+		d.auction(id, r.Auctions[id], want.Auctions[id])
 	}
 	for _, id := range slices.Sorted(maps.Keys(want.Calls)) {
 		if got := r.Calls[id]; got != want.Calls[id] {
@@ -98,6 +103,36 @@ func (d *differences) refusals(got, want *Refusal) {
 			d.add("expected was event %d: %s", want.Event, want.Code)
 		}
 	}
+}
+
+// auction compares what an auction came to. An amount that is missing is zero.
+func (d *differences) auction(id string, got, want Auction) {
+	words := func(a Auction) string {
+		rate := 0
+		if a.RateBPS != nil {
+			rate = *a.RateBPS
+		}
+		return fmt.Sprintf("%s at %d bps, won by %q with %q", a.Status, rate, a.Winner, a.Agreement)
+	}
+	if words(got) != words(want) {
+		d.add("auction %s is %s, expected %s", id, words(got), words(want))
+	}
+	amounts := func(a Auction) map[string]money.Amount {
+		flat := map[string]money.Amount{}
+		for name, amount := range map[string]*money.Amount{"shortfall": a.Shortfall, "reserve": a.Reserve, "amount": a.Amount} {
+			if amount != nil {
+				flat[name] = *amount
+			}
+		}
+		for bidder, amount := range a.Allotments {
+			flat["allotment "+bidder] = amount
+		}
+		for bidder, amount := range a.Refunds {
+			flat["refund "+bidder] = amount
+		}
+		return flat
+	}
+	d.sums("auction "+id+":", amounts(got), amounts(want))
 }
 
 // sums compares amounts by name; one that is missing is zero.

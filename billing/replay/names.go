@@ -24,3 +24,11 @@ func (n names) name(id string) string {
 	}
 	return n.byID[id]
 }
+
+// original gives the id that a name stands for; what is no name stands for itself.
+func (n names) original(name string) string {
+	if id, is := n.ids[name]; is {
+		return id
+	}
+	return name
+}

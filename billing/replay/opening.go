@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"telecommune/billing/commune"
 	"telecommune/internal/money"
 )
 
@@ -58,10 +59,9 @@ func (w *world) openingReference(book, code, sub string) error {
 	case "1300", "2050":
 		known = w.enterprise(sub)
 	case "1500", "1590":
-		_, known = w.assets[sub]
+		known = w.owns(sub)
 	case "3100":
-		_, known = w.assets[sub]
-		known = known || sub == "general"
+		known = w.owns(sub) || sub == "general"
 	case "2000", "2400":
 		_, known = w.members[sub]
 	case "3200":
@@ -76,9 +76,9 @@ func (w *world) openingReference(book, code, sub string) error {
 // checkMirrors compares what two accounts, or an account and the world, must say alike.
 func (w *world) checkMirrors() error {
 	com := w.opening["COM"]
-	for id, a := range w.assets {
-		worn := a.worn()
-		for account, want := range map[string]money.Amount{"1500:" + id: a.cost, "1590:" + id: -worn, "3100:" + id: worn - a.cost} {
+	for _, a := range w.assets {
+		worn := wornBy(a)
+		for account, want := range map[string]money.Amount{"1500:" + a.Code: a.Cost, "1590:" + a.Code: -worn, "3100:" + a.Code: worn - a.Cost} {
 			if com[account] != want {
 				return refuse(unbalancedOpening, "COM %s is %s, the asset says %s", account, com[account], want)
 			}
@@ -107,11 +107,15 @@ func (w *world) checkCents() error {
 	return nil
 }
 
-// worn is the depreciation so far: whole cents a month, the last month takes the rest (D-16).
-func (a asset) worn() money.Amount {
-	if a.depreciated >= a.life {
-		return a.cost
+// wornBy is the depreciation so far: that of each month of life, one after the other.
+func wornBy(a commune.Asset) (worn money.Amount) {
+	months := min(a.Worn, a.Life)
+	for a.Worn = 0; a.Worn < months; a.Worn++ {
+		worn += a.Depreciation(worn)
 	}
-	month := a.cost / money.Amount(a.life) / money.Cent * money.Cent
-	return month * money.Amount(a.depreciated)
+	return worn
+}
+
+func (w *world) owns(id string) bool {
+	return slices.ContainsFunc(w.assets, func(a commune.Asset) bool { return a.Code == id })
 }

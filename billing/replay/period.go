@@ -2,25 +2,13 @@ package replay
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"telecommune/billing/ledger"
+	"telecommune/billing/commune"
 	"telecommune/internal/money"
 )
 
-// openFrom gives the commune the scenario's zone, and its next period as the first that is open. That is seen in this
-// transaction alone, and undone with it; the wait is for another run, which may take its time.
-func (r *run) openFrom(ctx context.Context) error {
-	if _, err := r.tx.ExecContext(ctx, `SET LOCAL lock_timeout = '2min'`); err != nil {
-		return err
-	}
-	_, err := r.tx.ExecContext(ctx, `UPDATE commune SET zone = $1, open_from = $2::date`, r.world.zone.String(), string(r.next.First()))
-	return err
-}
-
-// closePeriod closes the next period; one that is closed stays as it is. The commune's part is not supported yet: it must
-// be empty, so that only the enterprises' results are left.
+// closePeriod closes the next period; one that is closed stays as it is.
 func (r *run) closePeriod(ctx context.Context, e *event) error {
 	p := e.period("period")
 	switch err := e.done(); {
@@ -30,40 +18,80 @@ func (r *run) closePeriod(ctx context.Context, e *event) error {
 		return nil
 	case p > r.next:
 		return refuse(periodOpen, "%s: the next period to close is %s", e.path, r.next)
-	case len(r.world.assets) > 0 || r.world.opening["COM"]["3200:pool"] != 0:
-		return fmt.Errorf("%s, a close with the commune's part: %w", e.path, ErrUnsupported)
 	}
 	last, err := time.ParseInLocation(time.DateOnly, string(p.Last()), r.world.zone)
 	if err != nil {
 		return err
 	}
-	c := &ledger.Closing{Tx: r.tx, Period: p, From: r.next.First(), At: last, Actor: "replay", Keys: r.key(e.n) + ":"}
-	for _, enterprise := range r.world.enterprises {
-		if err := c.Result(ctx, r.book(enterprise)); err != nil {
-			return refused(e, err)
-		}
+	figures, err := r.closeBooks(ctx, p, r.key(e.n)+":", last)
+	if err != nil {
+		return refused(e, err)
 	}
 	r.next = p.Next()
-	if err := r.openFrom(ctx); err != nil {
-		return err
-	}
-	for _, id := range c.Posted() {
-		r.posted[id] = e.id
-	}
-	r.periods[p] = r.world.emptyPeriod(p)
-	return nil
+	r.periods[p] = r.named(figures)
+	return r.openNext(ctx)
 }
 
-// emptyPeriod is a period in which the commune had nothing to share: each member of any of its days gets nothing.
-func (w *world) emptyPeriod(p ledger.Period) Period {
-	none := map[string]money.Amount{}
-	period := Period{
-		Rents: none, Interest: none, InterestPaid: none, Redeemed: none, Remainder: none, Dividends: map[string]money.Amount{},
+// named gives figures with the ids of the scenario.
+func (r *run) named(f commune.Figures) Period {
+	for _, amounts := range []*map[string]money.Amount{
+		&f.Rents, &f.Interest, &f.InterestPaid, &f.Redeemed, &f.Remainder, &f.Dividends,
+	} {
+		*amounts = r.ids(*amounts)
 	}
-	for id, m := range w.members {
-		if m.joined <= p.Last() && (m.left == "" || m.left > max(p.First(), m.joined)) {
-			period.Dividends[id] = 0
+	return f
+}
+
+// ids gives amounts by the ids that the names stand for.
+func (r *run) ids(amounts map[string]money.Amount) map[string]money.Amount {
+	named := make(map[string]money.Amount, len(amounts))
+	for name, amount := range amounts {
+		named[r.subs.original(name)] = amount
+	}
+	return named
+}
+
+// opening gives the world as the commune takes it over.
+func (r *run) opening() commune.Opening {
+	var o commune.Opening
+	for _, id := range r.world.enterprises {
+		o.Enterprises = append(o.Enterprises, r.book(id))
+	}
+	for id, m := range r.world.members {
+		o.Members = append(o.Members, commune.Membership{Member: r.name(id), Joined: m.joined, Left: m.left})
+	}
+	for _, a := range r.world.assets {
+		a.Code, a.Kind = r.name(a.Code), plain(a.Kind)
+		o.Assets = append(o.Assets, a)
+	}
+	for _, g := range r.world.agreements {
+		g.Code, g.Asset, g.Lessee = r.name(g.Code), r.name(g.Asset), r.lessee(g.Lessee)
+		o.Agreements = append(o.Agreements, g)
+	}
+	return o
+}
+
+// lessee gives a lessee by his name in the books.
+func (r *run) lessee(l commune.Lessee) commune.Lessee {
+	return commune.Lessee{Enterprise: r.books.name(l.Enterprise), Member: r.name(l.Member)}
+}
+
+// auctions gives what all auctions came to.
+func (r *run) auctions(ctx context.Context) (map[string]Auction, error) {
+	all := map[string]Auction{}
+	for id, a := range r.lettings {
+		all[id] = a
+	}
+	for _, id := range r.series {
+		a, err := r.commune.Auctioned(ctx, r.name(id))
+		if err != nil {
+			return nil, err
 		}
+		out := Auction{Status: a.Status, Refunds: r.ids(a.Refunds), Shortfall: a.Shortfall}
+		if a.Status == "cleared" {
+			out.RateBPS, out.Allotments = &a.RateBPS, r.ids(a.Allotted)
+		}
+		all[id] = out
 	}
-	return period
+	return all, nil
 }

@@ -8,9 +8,9 @@
 package replay
 
 import (
-	"errors"
 	"fmt"
 
+	"telecommune/billing/commune"
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
 )
@@ -19,7 +19,7 @@ import (
 type Result struct {
 	Balances map[string]map[string]money.Amount `json:"balances"` // by book and account, debit positive, none is zero
 	Periods  map[ledger.Period]Period           `json:"periods"`  // closed by the run
-	Auctions map[string]any                     `json:"auctions"`
+	Auctions map[string]Auction                 `json:"auctions"` // of bonds by series, of rents by event
 	Calls    map[string]Call                    `json:"calls"`
 	Journal  []Entry                            `json:"journal"`
 	Error    *Refusal                           `json:"error"`
@@ -33,18 +33,22 @@ type Call struct {
 	Cost   money.Amount `json:"cost"`
 }
 
-// Period is what a close came to (scenario format 10). The commune's part is empty until the commune has one.
-type Period struct {
-	Rents          map[string]money.Amount `json:"rents"`         // by agreement
-	Interest       map[string]money.Amount `json:"interest"`      // accrued, by series
-	InterestPaid   map[string]money.Amount `json:"interest_paid"` // by series
-	Redeemed       map[string]money.Amount `json:"redeemed"`      // by series
-	Remainder      map[string]money.Amount `json:"remainder"`     // rent passed to the pool, by asset
-	MutualExpenses money.Amount            `json:"mutual_expenses"`
-	Levy           money.Amount            `json:"levy"`
-	Pool           money.Amount            `json:"pool"`      // after the levy, before the split
-	Dividends      map[string]money.Amount `json:"dividends"` // by member
-	Carry          money.Amount            `json:"carry"`
+// Period is what a close came to (scenario format 10).
+type Period = commune.Figures
+
+// Auction is what an auction came to, of bonds or of a rent; the other's fields are empty.
+type Auction struct {
+	Status string `json:"status"`
+
+	RateBPS    *int                    `json:"rate_bps,omitempty"`
+	Allotments map[string]money.Amount `json:"allotments,omitempty"` // by bidder
+	Refunds    map[string]money.Amount `json:"refunds,omitempty"`    // by bidder
+	Shortfall  *money.Amount           `json:"shortfall,omitempty"`  // after a liquidation
+
+	Reserve   *money.Amount `json:"reserve,omitempty"`
+	Winner    string        `json:"winner,omitempty"`
+	Agreement string        `json:"agreement,omitempty"`
+	Amount    *money.Amount `json:"amount,omitempty"`
 }
 
 // Entry is one journal entry and the event that caused it.
@@ -78,7 +82,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s is refused: %s: %s", where, r.Code, r.Reason)
 }
 
-// The codes of refused events.
+// The codes of events that the harness itself refuses. Those that the commune refuses stand in its errors.
 const (
 	badScenario        = "bad_scenario"
 	amountPrecision    = "amount_precision"
@@ -97,12 +101,9 @@ func refuse(code, format string, args ...any) error {
 	return &Refusal{Event: -1, Code: code, Reason: fmt.Sprintf(format, args...)}
 }
 
-// ErrUnsupported is returned by Run for what scenarios may have and this program does not do yet.
-var ErrUnsupported = errors.New("not supported yet")
-
 func empty() Result {
 	return Result{
-		Balances: map[string]map[string]money.Amount{}, Periods: map[ledger.Period]Period{}, Auctions: map[string]any{},
+		Balances: map[string]map[string]money.Amount{}, Periods: map[ledger.Period]Period{}, Auctions: map[string]Auction{},
 		Calls: map[string]Call{}, Journal: []Entry{},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"telecommune/billing"
@@ -22,20 +21,35 @@ type event struct {
 	early bool // of a closed period
 }
 
-// handlers are the events that this program knows. A handler reads the fields that are its own, then acts.
+// handlers are the events of the format. A handler reads the fields that are its own, then acts.
 var handlers = map[string]func(*run, context.Context, *event) error{
-	"topup":          (*run).topUp,
-	"voucher_issue":  (*run).voucherIssue,
-	"voucher_redeem": (*run).voucherRedeem,
-	"call":           (*run).call,
-	"close":          (*run).closePeriod,
-}
-
-// later are the events of the format that it does not know yet.
-var later = []string{
-	"usage", "asset_request", "bond_auction", "acquisition", "gift_asset", "remuneration", "remuneration_paid",
-	"mutual_expense", "rent_paid", "rent_unpaid", "rent_write_off", "deposit_paid", "deposit_applied", "deposit_refund",
-	"notice", "rental_auction", "liquidation", "member_join", "member_leave", "vote_levy", "dividend_election", "settlement",
+	"topup":             (*run).topUp,
+	"voucher_issue":     (*run).voucherIssue,
+	"voucher_redeem":    (*run).voucherRedeem,
+	"call":              (*run).call,
+	"usage":             (*run).usage,
+	"asset_request":     (*run).assetRequest,
+	"bond_auction":      (*run).bondAuction,
+	"acquisition":       (*run).acquisition,
+	"gift_asset":        (*run).giftAsset,
+	"remuneration":      (*run).remuneration,
+	"remuneration_paid": (*run).remunerationPaid,
+	"mutual_expense":    (*run).mutualExpense,
+	"rent_paid":         (*run).rentPaid,
+	"rent_unpaid":       (*run).rentUnpaid,
+	"rent_write_off":    (*run).rentWriteOff,
+	"deposit_paid":      (*run).depositPaid,
+	"deposit_applied":   (*run).depositApplied,
+	"deposit_refund":    (*run).depositRefund,
+	"notice":            (*run).notice,
+	"rental_auction":    (*run).rentalAuction,
+	"liquidation":       (*run).liquidation,
+	"member_join":       (*run).memberJoin,
+	"member_leave":      (*run).memberLeave,
+	"vote_levy":         (*run).voteLevy,
+	"dividend_election": (*run).dividendElection,
+	"settlement":        (*run).settlement,
+	"close":             (*run).closePeriod,
 }
 
 // all opens the books and runs the events, up to the one named until. A refused event is a *Refusal and leaves no trace.
@@ -47,6 +61,7 @@ func (r *run) all(ctx context.Context, events []json.RawMessage, until string) e
 	for i, raw := range events {
 		e := &event{object: readObject(fmt.Sprintf("event %d", i), raw), n: i}
 		e.id = e.ident("id")
+		r.events[i] = e.id
 		if until != "" && e.id == until {
 			return nil
 		}
@@ -71,8 +86,6 @@ func (r *run) one(ctx context.Context, e *event) error {
 	switch {
 	case e.defect != nil:
 		return e.defect
-	case slices.Contains(later, kind):
-		return fmt.Errorf("%s, %s: %w", e.path, kind, ErrUnsupported)
 	case !known:
 		return refuse(badScenario, "%s: type %q", e.path, kind)
 	case r.ran[e.id]:
@@ -190,8 +203,8 @@ func (r *run) call(ctx context.Context, e *event) error {
 	if err := e.done(); err != nil {
 		return err
 	}
-	if t.asset != "" {
-		return fmt.Errorf("%s, a call over asset %s: %w", e.path, t.asset, ErrUnsupported)
+	if err := r.carry(ctx, e, t, a.enterprise, seconds); err != nil {
+		return refused(e, err)
 	}
 	charge, err := billing.PriceCall(retail, cost, r.world.vat, seconds)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
 )
@@ -24,23 +27,32 @@ type run struct {
 	tx       *sqlx.Tx
 	world    world
 	id       string
-	books    names                // codes of the books
-	subs     names                // names of sub-accounts
-	posted   map[uuid.UUID]string // event of an entry
-	next     ledger.Period        // the first that is open
+	commune  *commune.Commune
+	books    names         // codes of the books
+	subs     names         // of whatever else has an id
+	next     ledger.Period // the first that is open
 	periods  map[ledger.Period]Period
 	calls    map[string]Call
+	series   []string           // of which there were auctions
+	lettings map[string]Auction // of rents, by event
 	vouchers map[string]*voucher
 	ran      map[string]bool // ids of the events that went well
+	events   map[int]string  // ids by number
 }
 
 func newRun(tx *sqlx.Tx, w world) *run {
 	id := uuid.NewString()
-	return &run{
-		tx: tx, world: w, id: id, books: newNames("replay-" + id[:8] + "-"), subs: newNames("n"), next: w.firstPeriod,
-		posted: map[uuid.UUID]string{}, periods: map[ledger.Period]Period{}, calls: map[string]Call{}, vouchers: map[string]*voucher{}, ran: map[string]bool{},
+	r := &run{
+		tx: tx, world: w, id: id, books: newNames("replay-" + id[:8] + "-"), subs: newNames("id-" + id[:8] + "-"), next: w.firstPeriod,
+		periods: map[ledger.Period]Period{}, calls: map[string]Call{}, lettings: map[string]Auction{},
+		vouchers: map[string]*voucher{}, ran: map[string]bool{}, events: map[int]string{-1: opening},
 	}
+	r.commune = commune.In(tx, r.book(communeBook))
+	return r
 }
+
+// communeBook is the commune's book in a scenario.
+const communeBook = commune.Book
 
 // book gives the code of a book of the scenario.
 func (r *run) book(id string) string { return r.books.name(id) }
@@ -48,20 +60,29 @@ func (r *run) book(id string) string { return r.books.name(id) }
 // name gives the name of a sub-account.
 func (r *run) name(id string) string { return r.subs.name(id) }
 
-// account gives an account of the scenario as the books write it.
-func (r *run) account(account string) string {
-	if code, sub, has := strings.Cut(account, ":"); has {
-		return code + ":" + r.name(sub)
+// account gives an account of the opening as the books write it.
+func (r *run) account(book, account string) string {
+	code, sub, has := strings.Cut(account, ":")
+	switch {
+	case !has || account == "3200:pool" || account == "3100:general":
+		return account
+	case book == communeBook && (code == "1300" || code == "2050"):
+		return code + ":" + r.book(sub)
 	}
-	return account
+	return code + ":" + r.name(sub)
 }
 
-// original gives an account of the books as the scenario writes it.
+// original gives an account of the books as the scenario writes it. A holder of bonds has two names: series/holder.
 func (r *run) original(account string) string {
-	if code, name, has := strings.Cut(account, ":"); has {
-		return code + ":" + r.subs.ids[name]
+	code, sub, has := strings.Cut(account, ":")
+	if !has {
+		return account
 	}
-	return account
+	parts := strings.Split(sub, "/")
+	for i, name := range parts {
+		parts[i] = r.originalName(name)
+	}
+	return code + ":" + strings.Join(parts, "/")
 }
 
 // key is what the keys of the entries of an event begin with; -1 is the opening.
@@ -73,10 +94,14 @@ func (r *run) open(ctx context.Context) error {
 	if _, err := r.tx.ExecContext(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
 		return err
 	}
-	if err := r.openFrom(ctx); err != nil {
+	// The wait is for another run, which may take its time.
+	if _, err := r.tx.ExecContext(ctx, `SET LOCAL lock_timeout = '2min'`); err != nil {
 		return err
 	}
-	for _, id := range append([]string{"COM"}, r.world.enterprises...) {
+	if err := commune.Sandbox(ctx, r.tx, r.world.zone, r.next); err != nil {
+		return err
+	}
+	for _, id := range append([]string{communeBook}, r.world.enterprises...) {
 		_, err := r.tx.ExecContext(ctx, `INSERT INTO book (code, name, currency) SELECT $1, 'replay', currency FROM commune`, r.book(id))
 		if err != nil {
 			return err
@@ -87,12 +112,15 @@ func (r *run) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.commune.Open(ctx, r.opening()); err != nil {
+		return err
+	}
 	var lines []ledger.Line
 	for _, book := range slices.Sorted(maps.Keys(r.world.opening)) {
 		balances := r.world.opening[book]
 		for _, account := range slices.Sorted(maps.Keys(balances)) {
 			if balances[account] != 0 {
-				lines = append(lines, ledger.Line{Book: r.book(book), Account: r.account(account), Amount: balances[account]})
+				lines = append(lines, ledger.Line{Book: r.book(book), Account: r.account(book, account), Amount: balances[account]})
 			}
 		}
 	}
@@ -128,24 +156,40 @@ func (r *run) post(ctx context.Context, e *event, kind, text string, lines []led
 	if len(lines) == 0 {
 		return nil
 	}
-	id, err := ledger.Post(ctx, r.tx, ledger.Entry{
-		Key: r.key(e.n), Kind: kind, Text: strings.ReplaceAll(text, "\x00", "\uFFFD"), Actor: "replay",
-		At: e.at, Date: e.date, Late: true, Lines: lines,
+	_, err := ledger.Post(ctx, r.tx, ledger.Entry{
+		Key: r.key(e.n), Kind: kind, Text: plain(text), Actor: "replay", At: e.at, Date: e.date, Late: true, Lines: lines,
 	})
-	if err != nil {
-		return refused(e, err)
-	}
-	r.posted[id] = e.id
-	return nil
+	return refused(e, err)
 }
 
-// refused gives what the ledger refuses for reasons in the scenario the code that they have there.
+// plain takes out of a text what PostgreSQL does not store.
+func plain(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
+
+// codes are those of what ledger and commune refuse for reasons in the scenario. The commune's errors say them.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{ledger.ErrOverdrawn, insufficientCredit},
+	{money.ErrRange, amountPrecision},
+	{ledger.ErrPeriodClosed, periodClosed},
+}
+
+// refused turns an error that is a refusal into one.
 func refused(e *event, err error) error {
-	switch {
-	case errors.Is(err, ledger.ErrOverdrawn):
-		return refuse(insufficientCredit, "%s: %v", e.id, err)
-	case errors.Is(err, money.ErrRange):
-		return refuse(amountPrecision, "%s: %v", e.id, err)
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return refuse(c.code, "%s: %v", e.id, err)
+		}
+	}
+	for _, known := range []error{
+		commune.ErrUnknown, commune.ErrState, commune.ErrPeriodOpen, commune.ErrFunds, commune.ErrNotLet, commune.ErrLet,
+		commune.ErrCoverage, commune.ErrAboveCap, commune.ErrSecondBid, commune.ErrSecondShare, commune.ErrNoContribution,
+		commune.ErrNotMember, commune.ErrAmount,
+	} {
+		if errors.Is(err, known) {
+			return refuse(known.Error(), "%s: %v", e.id, err)
+		}
 	}
 	return err
 }
@@ -154,6 +198,11 @@ func refused(e *event, err error) error {
 func (r *run) result(ctx context.Context) (Result, error) {
 	result := empty()
 	result.Calls, result.Periods = r.calls, r.periods
+	auctions, err := r.auctions(ctx)
+	if err != nil {
+		return result, err
+	}
+	result.Auctions = auctions
 	entries := map[uuid.UUID]ledger.Posted{} // an entry with lines in two books is found twice
 	for code, name := range r.books.ids {
 		trial, err := ledger.Trial(ctx, r.tx, ledger.TrialFilter{Book: code})
@@ -181,13 +230,31 @@ func (r *run) result(ctx context.Context) (Result, error) {
 	byID := func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 	for _, id := range slices.SortedFunc(maps.Keys(entries), byID) {
 		p := entries[id]
-		entry := Entry{Event: r.posted[id], Date: p.Date, Text: p.Text}
+		entry := Entry{Event: r.eventOf(p.Key), Date: p.Date, Text: r.worded(p.Text)}
 		for _, l := range p.Lines {
 			entry.Lines = append(entry.Lines, line(r.books.ids[l.Book], r.original(l.Account), l.Amount))
 		}
 		result.Journal = append(result.Journal, entry)
 	}
 	return result, nil
+}
+
+// worded gives the text of an entry with the ids of the scenario.
+func (r *run) worded(text string) string {
+	return regexp.MustCompile(`(id|replay)-`+r.id[:8]+`-[0-9]+`).ReplaceAllStringFunc(text, r.originalName)
+}
+
+// originalName gives the id that a name in the books stands for, of a book or of anything else.
+func (r *run) originalName(name string) string { return r.books.original(r.subs.original(name)) }
+
+// eventOf gives the event that an entry's key is made for.
+func (r *run) eventOf(key string) string {
+	number, _, _ := strings.Cut(strings.TrimPrefix(key, "replay:"+r.id+":"), ":")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return ""
+	}
+	return r.events[n]
 }
 
 // line writes an amount on its side.

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
@@ -17,8 +16,7 @@ type Options struct {
 
 // Run replays a scenario. The result is the books as they stand at the end or before the first refused event;
 // differences tell how it is unlike what the scenario expects, none when it is right (an expected refusal is right). An
-// error means that the run itself broke off, at something unsupported or for want of the database; the result is then
-// what there was up to there.
+// error means that the run itself broke off, for want of the database.
 func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, []string, error) {
 	s, err := parse(scenario)
 	if err != nil {
@@ -33,7 +31,7 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 	defer tx.Rollback() //nolint:errcheck // nothing is ever committed; an error of the run has been told already
 	r := newRun(tx, s.world)
 	broken := r.all(ctx, s.events, o.Until)
-	if broken != nil && asRefusal(broken) == nil && !errors.Is(broken, ErrUnsupported) {
+	if broken != nil && asRefusal(broken) == nil {
 		return empty(), nil, fmt.Errorf("replay: %w", broken)
 	}
 	result, err := r.result(ctx)
@@ -42,9 +40,6 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 	}
 	if err != nil {
 		return empty(), nil, fmt.Errorf("replay: %w", err)
-	}
-	if errors.Is(broken, ErrUnsupported) {
-		return result, nil, fmt.Errorf("replay: %w", broken)
 	}
 	result.Error = asRefusal(broken)
 	if o.Until == "" {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"telecommune/billing/commune"
 	"telecommune/billing/ledger"
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
@@ -27,7 +28,8 @@ type world struct {
 	members     map[string]member
 	enterprises []string
 	accounts    map[string]account
-	assets      map[string]asset
+	assets      []commune.Asset // as the scenario writes its ids, like the agreements
+	agreements  []commune.Agreement
 	trunks      map[string]trunk
 	retail      map[string]tariff.Row            // by destination
 	carrier     map[string]map[string]tariff.Row // by carrier and destination
@@ -36,11 +38,6 @@ type world struct {
 type account struct{ enterprise string }
 
 type member struct{ joined, left ledger.Date } // left: none, as long as he stays
-
-type asset struct {
-	cost              money.Amount
-	life, depreciated int // months
-}
 
 type trunk struct{ carrier, asset string }
 
@@ -109,13 +106,16 @@ func (w *world) readOpening(o *object) {
 const maxAmount = money.Amount(1<<63 - 1)
 
 func (w *world) readThings(o *object) {
-	w.members, w.accounts, w.assets, w.trunks = map[string]member{}, map[string]account{}, map[string]asset{}, map[string]trunk{}
+	w.members, w.accounts, w.trunks = map[string]member{}, map[string]account{}, map[string]trunk{}
 	o.list("members", func(m *object) {
 		id := m.ident("id")
 		joined := m.day("joined")
 		var left ledger.Date
 		if m.has("left") {
 			left = m.day("left")
+			if left < joined {
+				m.fail(badScenario, "left %s before %s", left, joined)
+			}
 		}
 		newThing(m, w.members, id, member{joined, left})
 	})
@@ -134,17 +134,7 @@ func (w *world) readThings(o *object) {
 			}
 		}
 	})
-	o.list("assets", func(a *object) {
-		id := a.ident("id")
-		a.text("kind")
-		newThing(a, w.assets, id, asset{
-			a.amount("cost", money.Cent, money.Cent), a.integer("life_months", 1), a.integer("months_depreciated", 0),
-		})
-		a.text("meter")
-		if a.has("agreement") {
-			readAgreement(a)
-		}
-	})
+	w.readAssets(o)
 	o.list("trunks", func(t *object) {
 		id := t.ident("id")
 		newThing(t, w.trunks, id, trunk{t.text("carrier"), t.optText("asset", "")})
@@ -177,19 +167,64 @@ func (o *object) period(name string) ledger.Period {
 	return p
 }
 
-// readAgreement checks the form of an agreement; nothing uses it yet.
-func readAgreement(o *object) {
-	a := o.object("agreement")
-	a.ident("id")
-	a.ident("lessee")
-	a.optAmount("fixed", 0, money.Cent, 0)
-	a.optAmount("minimum", 0, money.Cent, 0)
-	a.optAmount("rate", 0, money.Micro, 0)
-	if a.has("included") { // seconds or a quantity, as the asset is metered
-		a.take("included")
+// readAssets reads what the commune owns at the opening. Since when does not matter.
+func (w *world) readAssets(o *object) {
+	assets, agreements := map[string]bool{}, map[string]bool{}
+	o.list("assets", func(a *object) {
+		asset := commune.Asset{
+			Code: a.ident("id"), Kind: a.text("kind"), Meter: a.meter(), Cost: a.amount("cost", money.Cent, money.Cent),
+			Life: a.integer("life_months", 1), Worn: a.integer("months_depreciated", 0), Acquired: w.firstPeriod.First(),
+		}
+		newThing(a, assets, asset.Code, true)
+		w.assets = append(w.assets, asset)
+		if !a.has("agreement") {
+			return
+		}
+		g := a.object("agreement")
+		offered := w.readAgreement(g, asset.Meter)
+		newThing(g, agreements, offered.Code, true)
+		w.agreements = append(w.agreements, commune.Agreement{
+			Code: offered.Code, Asset: asset.Code, Start: g.day("start"), Lessee: offered.Lessee, Terms: offered.Terms,
+		})
+		a.keep(g.done())
+	})
+}
+
+// meter reads what the use of an asset is measured in.
+func (o *object) meter() commune.Meter {
+	m := commune.Meter(o.text("meter"))
+	if m != commune.Seconds && m != commune.Quantity && m != commune.None {
+		o.fail(badScenario, "meter %q", m)
 	}
-	a.day("start")
-	o.keep(a.done())
+	return m
+}
+
+// readAgreement reads the terms of an agreement, and who it is offered to.
+func (w *world) readAgreement(o *object, m commune.Meter) commune.Offered {
+	g := commune.Offered{Code: o.ident("id")}
+	lessee := o.ident("lessee")
+	_, isMember := w.members[lessee]
+	switch {
+	case w.enterprise(lessee):
+		g.Enterprise = lessee
+	case isMember:
+		g.Member = lessee
+	default:
+		o.fail(unknownReference, "lessee %q", lessee)
+	}
+	g.Fixed = o.optAmount("fixed", 0, money.Cent, 0)
+	g.Minimum = o.optAmount("minimum", 0, money.Cent, 0)
+	g.Rate = o.optAmount("rate", 0, money.Micro, 0)
+	g.Included = o.included(m)
+	return g
+}
+
+// included reads what a rent includes: whole seconds, or a quantity in millionths, as the asset is metered.
+func (o *object) included(m commune.Meter) int64 {
+	if m == commune.Quantity {
+		return int64(o.optAmount("included", 0, money.Micro, 0))
+	}
+	return int64(o.optInteger("included", 0, 0))
 }
 
 func (w *world) readTariffs(o *object) {

@@ -52,7 +52,7 @@ then does what "telecommune books verify" does.`,
 }
 
 func verifyFigures(ctx context.Context, db scratch, entries int) ([]verifyFigure, error) {
-	if err := yearOfCalls(ctx, db.owner, entries); err != nil {
+	if err := daysOfCalls(ctx, db.owner, 365, entries); err != nil {
 		return nil, err
 	}
 	start := time.Now()
@@ -81,8 +81,9 @@ func figure(measured string, entries, lines int64, took time.Duration) verifyFig
 	}
 }
 
-// yearOfCalls fills the books as a year of posting would have left them. Lines go first, so that entry_hash finds them.
-func yearOfCalls(ctx context.Context, owner *sqlx.DB, entries int) error {
+// daysOfCalls fills the books as so many days of posting from New Year 2027 on would have left them. Lines go first, so that
+// entry_hash finds them.
+func daysOfCalls(ctx context.Context, owner *sqlx.DB, days, entries int) error {
 	conn, err := owner.Connx(ctx)
 	if err != nil {
 		return err
@@ -92,8 +93,8 @@ func yearOfCalls(ctx context.Context, owner *sqlx.DB, entries int) error {
 		`SET session_replication_role = replica`,
 		fmt.Sprintf(`CREATE TEMP TABLE made AS
 		 SELECT i, (lpad(to_hex(1798761600000 + i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid AS id,
-		     '2027-01-01 00:00:00Z'::timestamptz + (i - 1) * interval '365 days' / %[1]d AS at
-		 FROM generate_series(1, %[1]d) AS i`, entries),
+		     '2027-01-01 00:00:00Z'::timestamptz + (i - 1) * interval '%[2]d days' / %[1]d AS at
+		 FROM generate_series(1, %[1]d) AS i`, entries, days),
 		`INSERT INTO line (entry_id, line_count, n, book, account, amount)
 		 SELECT id, 5, n, 'CALL', account, amount FROM made CROSS JOIN LATERAL (VALUES
 		     (1, '2100:caller-' || i % 1000, 250000), (2, '4000:trunk-' || i % 8, -210084), (3, '2500', -39916),

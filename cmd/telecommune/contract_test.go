@@ -86,7 +86,7 @@ func TestContract(t *testing.T) {
 		{"tariff set c-retail --access-cost caller", "name passes_access"},
 		{"statement c-anna", "account name enterprise period zone currency as_of numbers_shortened opening_balance bookings " +
 			"destinations calls attempts totals closing_balance"},
-		{"period close " + time.Now().UTC().Format("2006-01") + " --dry-run", "period state entries closed_at closed_by seal posted"},
+		{"period close " + time.Now().UTC().Format("2006-01") + " --dry-run", "period state entries closed_at closed_by seal posted figures"},
 		{"books verify", "entries lines found findings"},
 		{"version", "version revision go platform"},
 	}
@@ -125,6 +125,7 @@ func TestContract(t *testing.T) {
 		{"bench route --prefixes 1000 --carriers 3 --rows 10", "measured figure unit"},
 		{"bench rate --rows 10", "rows measured ns_per_call allocations_per_call ratio"},
 		{"bench statement --calls 3", "calls measured ms bytes ratio"},
+		{"bench close --members 3 --calls 20", "measured members calls assets seconds megabytes"},
 		{"account list", account},
 		{"phone list --account c-anna", "number account"},
 		{"contact list --account c-anna", "account access_number number label"},

@@ -11,9 +11,9 @@ import (
 func enterpriseCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "enterprise",
-		Short: "Look after the enterprises that sell calls.",
+		Short: "Look after the enterprises: what they sell, and whom they pay.",
 	}
-	c.AddCommand(enterpriseShow(), enterpriseSet(), enterpriseVAT())
+	c.AddCommand(enterpriseAdd(), enterpriseList(), enterpriseShow(), enterpriseSet(), enterpriseVAT(), enterpriseWage(), enterprisePayWage(), enterpriseSettle())
 	return c
 }
 

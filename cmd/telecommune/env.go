@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
 	"telecommune/billing/tariff"
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
@@ -47,6 +48,7 @@ type services struct {
 	trunks  *routing.Store
 	decks   *tariff.Store
 	access  *pbx.Store // providers and access numbers
+	commune *commune.Store
 }
 
 // with opens the database for the length of do, without the secret key: lists work where that is missing.
@@ -73,6 +75,7 @@ func open(cmd *cobra.Command, openKey func(context.Context, *postgres.DB, string
 	defer func() { err = errors.Join(err, db.Close()) }()
 	s := services{
 		db: db, trunks: routing.NewStore(db.DB), decks: tariff.NewStore(db.DB), access: pbx.NewStore(db.DB),
+		commune: commune.NewStore(db.DB),
 	}
 	key, err := openKey(cmd.Context(), db, c.State)
 	if err != nil {

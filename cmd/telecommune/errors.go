@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
 	"telecommune/billing/ledger"
 	"telecommune/billing/statement"
 	"telecommune/billing/tariff"
@@ -52,6 +53,14 @@ var hints = []struct {
 	{ledger.ErrPeriodOpen, "`telecommune period list` shows the months"},
 	{ledger.ErrPeriodRuns, "close it when it is over; with --early, what still happens in it counts in the next"},
 	{ledger.ErrNoEntry, "`telecommune books journal` shows them"},
+	{commune.ErrUnknown, "the list commands show what there is"},
+	{commune.ErrPeriodOpen, "close the months before it first, with `telecommune period close PERIOD`"},
+	{commune.ErrFunds, "no bank account may go below zero: book what came in, or pay less"},
+	{commune.ErrConflict, "the key was used before for something else: take another --key"},
+	{commune.ErrUnlet, "let it from that day on with `telecommune asset let CODE`, or take the use back with `telecommune asset waive CODE`"},
+	{commune.ErrLet, "`telecommune agreement notice CODE` ends the agreement first"},
+	{commune.ErrNoContribution, "another active member says that he saw the work, with --attested-by"},
+	{commune.ErrNoIBAN, "`telecommune member set CODE --iban IBAN` tells it"},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
 
 	{routing.ErrExists, "change it with `telecommune trunk set CODE`"},

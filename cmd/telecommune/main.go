@@ -89,7 +89,8 @@ decimals such as 12.50; instants are RFC 3339.`,
 		providerCommand(), accessNumberCommand(), trunkCommand(), deckCommand(), tariffCommand(), exchangeRateCommand(),
 		rateCommand(), routeCommand(),
 		accountCommand(), phoneCommand(), pinCommand(), contactCommand(), voucherCommand(), carrierCommand(),
-		callCommand(), statementCommand(), booksCommand(), periodCommand(), enterpriseCommand(), communeCommand(),
+		callCommand(), statementCommand(), booksCommand(), periodCommand(), communeCommand(),
+		memberCommand(), enterpriseCommand(), assetCommand(), agreementCommand(), bondCommand(), rentCommand(),
 		benchCommand(), versionCommand(),
 	)
 	eachCommand(root, func(c *cobra.Command) {

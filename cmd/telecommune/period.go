@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ func periodCommand() *cobra.Command {
 		Use:   "period",
 		Short: "See the months of the books, and close them one after the other.",
 	}
-	c.AddCommand(periodList(), periodClose())
+	c.AddCommand(periodList(), periodShow(), periodClose(), periodExpense(), periodLevy(), periodPayments())
 	return c
 }
 
@@ -44,8 +45,13 @@ func periodClose() *cobra.Command {
 	var dryRun, early bool
 	c := &cobra.Command{
 		Use:   "close PERIOD",
-		Short: "Close a month: what the enterprises earned goes to their results, and its entries are sealed.",
-		Long: `Close a month: what the enterprises earned goes to their results, and its entries are sealed.
+		Short: "Close a month: rents, bonds, the even split among the members, the enterprises' results; then it is sealed.",
+		Long: `Close a month: rents, bonds, the even split among the members, the enterprises' results; then it is sealed.
+
+In this order: the rent of every agreement is posted, and paid where that was ordered; assets wear; the rent that was
+collected for an asset pays the interest on its bonds and redeems them; mutual expenses are paid; what is left of the rents,
+less a levy that was voted, is divided by days of membership as far as the commune's cash allows, and the odd cents stay in
+the pool; each enterprise's earnings and expenses go to its retained result.
 
 A closed month takes no entries any more, and can't be opened again. A call of it that is settled later counts on the
 first day that is open; whatever else was forgotten is posted there too. Months are closed in their order. Closing one
@@ -60,8 +66,14 @@ With --dry-run nothing is changed: it shows what the close would post, also whil
 				return err
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
-				outcome, err := ledger.Close(ctx, s.db.DB, ledger.Order{
-					Period: period, Actor: operator(), Now: time.Now(), Early: early, DryRun: dryRun,
+				now := time.Now()
+				outcome, err := s.commune.Close(ctx, ledger.Order{
+					Period: period, Actor: operator(), Now: now, Early: early, DryRun: dryRun,
+					Progress: func(doing string) {
+						if time.Since(now) > 5*time.Second {
+							fmt.Fprintln(cmd.ErrOrStderr(), doing)
+						}
+					},
 				})
 				if err != nil {
 					return err
@@ -69,6 +81,11 @@ With --dry-run nothing is changed: it shows what the close would post, also whil
 				if err := show(cmd, outcome); err != nil || outputFormat(cmd) != formatTable {
 					return err
 				}
+				fmt.Fprintln(cmd.OutOrStdout())
+				if err := list(cmd, figureRows(outcome.Figures)); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
 				return list(cmd, journalRows(outcome.Posted))
 			})
 		},

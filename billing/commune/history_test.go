@@ -1,0 +1,434 @@
+package commune_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"pgregory.net/rapid"
+
+	"telecommune/billing/commune"
+	"telecommune/billing/ledger"
+	"telecommune/internal/money"
+	"telecommune/internal/postgres/pgtest"
+)
+
+// TestHistories lets a commune do whatever it can in any order, and looks at every invariant of economics.md 9 after each
+// step. What is refused must be refused for a reason that the package names, and leave no trace.
+func TestHistories(t *testing.T) {
+	checks, steps := "6", "60"
+	if os.Getenv("TELECOMMUNE_LONG") != "" {
+		checks, steps = "40", "100"
+	}
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.steps": steps} {
+		before := flag.Lookup(name).Value.String()
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+		defer flag.Set(name, before) //nolint:errcheck // it was a value of that flag
+	}
+	db := pgtest.New(t)
+	allowed := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		tx, err := db.Beginx()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback() //nolint:errcheck // that is its end
+		v := &village{T: t, tx: tx, Commune: commune.In(tx, commune.Book), open: "2028-01", day: "2028-01-01", allowed: allowed, bonds: map[string]money.Amount{}}
+		v.found()
+		rt.Repeat(map[string]func(*rapid.T){
+			"join": v.join, "leave": v.leave, "request": v.request, "auction": v.auction, "acquire": v.acquire, "gift": v.gift,
+			"pay rent": v.payRent, "order rent": v.orderRent, "write off": v.writeOff, "deposit": v.deposit, "apply deposit": v.applyDeposit, "refund deposit": v.refundDeposit,
+			"notice": v.notice, "let": v.let, "liquidate": v.liquidate, "wage": v.wage, "expense": v.expense, "levy": v.levy,
+			"dividend": v.dividend, "settle": v.settle, "call": v.call, "usage": v.usage, "top up": v.topUp, "close": v.close,
+			"": v.check,
+		})
+	})
+	if os.Getenv("TELECOMMUNE_LONG") == "" {
+		return
+	}
+	for _, op := range []string{
+		"join", "leave", "request", "auction", "acquire", "gift", "order rent", "pay rent", "deposit", "notice", "let", "wage", "expense", "levy", "dividend", "call", "close",
+	} {
+		if allowed[op] == 0 {
+			t.Errorf("no history had a step %q that went well: %v", op, allowed)
+		}
+	}
+}
+
+// village is a commune whose history is made up.
+type village struct {
+	*testing.T
+	*commune.Commune
+
+	tx      *sqlx.Tx
+	open    ledger.Period
+	day     ledger.Date // of today; never before yesterday's
+	acts    int
+	allowed map[string]int
+	bonds   map[string]money.Amount // outstanding, by account, when last seen
+}
+
+const (
+	members    = 4
+	assets     = 4
+	agreements = 9
+)
+
+func (v *village) found() {
+	if err := commune.Sandbox(v.Context(), v.tx, time.UTC, v.open); err != nil {
+		v.Fatal(err)
+	}
+	for _, q := range []string{
+		`SET CONSTRAINTS ALL IMMEDIATE`,
+		`INSERT INTO book (code, name, currency) VALUES ('HOST', 'Hosting', 'EUR')`,
+	} {
+		if _, err := v.tx.Exec(q); err != nil {
+			v.Fatal(err)
+		}
+	}
+	if err := ledger.OpenBalance(v.Context(), v.tx, "CALL", "2100:C1", 0); err != nil {
+		v.Fatal(err)
+	}
+	o := commune.Opening{Enterprises: []string{"CALL", "HOST"}, Members: []commune.Membership{{Member: "M0", Joined: "2027-01-01"}}}
+	if err := v.Open(v.Context(), o); err != nil {
+		v.Fatal(err)
+	}
+	v.post("opening", ledger.Debit("CALL", "1000", 50_000*money.Cent), ledger.Credit("CALL", "3900", 50_000*money.Cent))
+	v.post("opening", ledger.Debit("HOST", "1000", 5_000*money.Cent), ledger.Credit("HOST", "3900", 5_000*money.Cent))
+}
+
+// post adds an entry of a caller.
+func (v *village) post(kind string, lines ...ledger.Line) error {
+	v.acts++
+	_, err := ledger.Post(v.Context(), v.tx, ledger.Entry{
+		Key: fmt.Sprint(kind, v.acts), Kind: kind, Actor: "test", At: time.Now(), Date: v.day, Lines: lines,
+	})
+	return err
+}
+
+// do tries an operation; what is refused is undone.
+func (v *village) do(rt *rapid.T, name string, op func(commune.Act) error) {
+	v.acts++
+	if ahead := rapid.IntRange(0, 3).Draw(rt, "days"); ahead > 0 {
+		v.day = min(v.open.Last(), ledger.DateOf(v.midnight().AddDate(0, 0, ahead), time.UTC))
+	}
+	v.exec(rt, `SAVEPOINT step`)
+	a := commune.Act{Key: fmt.Sprint("act", v.acts), Actor: "test", At: time.Now(), Date: v.day}
+	err := op(a)
+	if err == nil {
+		v.allowed[name]++
+		if err := op(a); err != nil { // again: nothing happens
+			rt.Fatalf("%s repeated: %v", name, err)
+		}
+		v.exec(rt, `RELEASE SAVEPOINT step`)
+		return
+	}
+	for _, known := range []error{
+		commune.ErrUnknown, commune.ErrState, commune.ErrPeriodOpen, commune.ErrFunds, commune.ErrNotLet, commune.ErrLet, commune.ErrCoverage,
+		commune.ErrSecondShare, commune.ErrNoContribution, commune.ErrNotMember, ledger.ErrOverdrawn,
+	} {
+		if errors.Is(err, known) {
+			v.exec(rt, `ROLLBACK TO SAVEPOINT step`)
+			return
+		}
+	}
+	rt.Fatalf("%s: %v", name, err)
+}
+
+func (v *village) exec(rt *rapid.T, query string) {
+	if _, err := v.tx.Exec(query); err != nil {
+		rt.Fatal(query, err)
+	}
+}
+
+func (v *village) midnight() time.Time {
+	t, err := time.Parse(time.DateOnly, string(v.day))
+	if err != nil {
+		v.Fatal(err)
+	}
+	return t
+}
+
+// Names of things that there are, or are not.
+
+func member(rt *rapid.T) string {
+	return fmt.Sprint("M", rapid.IntRange(0, members).Draw(rt, "member"))
+}
+
+func asset(rt *rapid.T) string { return fmt.Sprint("A", rapid.IntRange(0, assets).Draw(rt, "asset")) }
+
+func agreement(rt *rapid.T) string {
+	return fmt.Sprint("R", rapid.IntRange(0, agreements).Draw(rt, "agreement"))
+}
+
+// running names an agreement that was executed, if there is any.
+func (v *village) running(rt *rapid.T) string {
+	var running []string
+	if err := v.tx.Select(&running, `SELECT code FROM agreement ORDER BY code`); err != nil {
+		rt.Fatal(err)
+	}
+	return rapid.SampledFrom(append(running, "R0")).Draw(rt, "agreement")
+}
+
+func enterprise(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"CALL", "CALL", "HOST"}).Draw(rt, "enterprise")
+}
+
+func cents(rt *rapid.T, most int) money.Amount {
+	return money.Cent * money.Amount(rapid.IntRange(1, most).Draw(rt, "cents"))
+}
+
+func lessee(rt *rapid.T) commune.Lessee {
+	if rapid.IntRange(0, 4).Draw(rt, "lessee") == 0 {
+		return commune.Lessee{Member: "M0"}
+	}
+	return commune.Lessee{Enterprise: enterprise(rt)}
+}
+
+func offered(rt *rapid.T) commune.Offered {
+	return commune.Offered{Code: agreement(rt), Lessee: lessee(rt), Terms: commune.Terms{
+		Fixed: cents(rt, 4000), Minimum: cents(rt, 4000), Rate: money.Amount(rapid.IntRange(0, 90_000).Draw(rt, "rate")), Included: rapid.Int64Range(0, 500).Draw(rt, "included"),
+	}}
+}
+
+func thing(rt *rapid.T) commune.Thing {
+	return commune.Thing{
+		Asset: asset(rt), Kind: "thing", Life: rapid.IntRange(1, 6).Draw(rt, "life"),
+		Meter: rapid.SampledFrom([]commune.Meter{commune.Seconds, commune.Seconds, commune.Quantity, commune.None}).Draw(rt, "meter"),
+	}
+}
+
+func (v *village) join(rt *rapid.T) {
+	j := commune.Joining{Member: member(rt), Enterprise: "CALL", AttestedBy: rapid.SampledFrom([]string{"M0", "M1", ""}).Draw(rt, "attested by")}
+	v.do(rt, "join", func(a commune.Act) error { return v.Join(v.Context(), a, j) })
+}
+
+func (v *village) leave(rt *rapid.T) {
+	m := fmt.Sprint("M", rapid.IntRange(1, members).Draw(rt, "member"))
+	v.do(rt, "leave", func(a commune.Act) error { return v.Leave(v.Context(), a, m) })
+}
+
+func (v *village) request(rt *rapid.T) {
+	q := commune.Request{Member: "M0", Price: cents(rt, 9000), Thing: thing(rt), Agreement: offered(rt)}
+	v.do(rt, "request", func(a commune.Act) error { return v.RequestAsset(v.Context(), a, q) })
+}
+
+// wanted finds an asset in a state of its request.
+func (v *village) wanted(rt *rapid.T, state string) (asset string, price money.Amount) {
+	var rows []struct {
+		Asset string       `db:"asset"`
+		Price money.Amount `db:"price"`
+	}
+	if err := v.tx.Select(&rows, `SELECT asset, price FROM asset_request WHERE state = $1 ORDER BY asset LIMIT 1`, state); err != nil {
+		rt.Fatal(err)
+	}
+	if len(rows) == 0 {
+		return "A0", 100 * money.Cent
+	}
+	return rows[0].Asset, rows[0].Price
+}
+
+func (v *village) auction(rt *rapid.T) {
+	o := commune.Offer{Series: fmt.Sprint("S", v.acts), CapBPS: 900, Unit: money.Cent, Term: rapid.IntRange(1, 4).Draw(rt, "term")}
+	o.Asset, o.Offer = v.wanted(rt, "requested")
+	o.Offer += money.Cent * money.Amount(rapid.IntRange(0, 50).Draw(rt, "more"))
+	for i := range rapid.IntRange(0, 5).Draw(rt, "bids") {
+		o.Bids = append(o.Bids, commune.Bid{Bidder: fmt.Sprint("X", i), RateBPS: rapid.IntRange(0, 9).Draw(rt, "rate") * 100, Amount: cents(rt, 9000)})
+	}
+	v.do(rt, "auction", func(a commune.Act) error {
+		_, err := v.AuctionBonds(v.Context(), a, o)
+		return err
+	})
+}
+
+func (v *village) acquire(rt *rapid.T) {
+	asset, price := v.wanted(rt, "funded")
+	v.do(rt, "acquire", func(a commune.Act) error { return v.Acquire(v.Context(), a, asset, price) })
+}
+
+func (v *village) gift(rt *rapid.T) {
+	g := commune.Gift{Value: cents(rt, 5000), Thing: thing(rt)}
+	if rapid.Bool().Draw(rt, "let") {
+		o := offered(rt)
+		g.Agreement = &o
+	}
+	v.do(rt, "gift", func(a commune.Act) error { return v.AcceptGift(v.Context(), a, g) })
+}
+
+// rented finds an agreement and its oldest open rent, if there is one.
+func (v *village) rented(rt *rapid.T) (agreement string, month ledger.Period) {
+	var rows []struct {
+		Agreement string        `db:"agreement"`
+		Month     ledger.Period `db:"month"`
+	}
+	err := v.tx.Select(&rows, `
+		SELECT p.agreement, p.month FROM rent_posting p WHERE p.amount > COALESCE((
+		    SELECT sum(amount) FROM rent_settlement s WHERE s.agreement = p.agreement AND s.month = p.month), 0)
+		ORDER BY p.month, p.agreement LIMIT 1`)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if len(rows) == 0 {
+		return "R0", v.open.Previous()
+	}
+	return rows[0].Agreement, rows[0].Month
+}
+
+func (v *village) payRent(rt *rapid.T) {
+	p := commune.RentPayment{}
+	p.Agreement, p.Period = v.rented(rt)
+	if rapid.Bool().Draw(rt, "part") {
+		p.Amount = cents(rt, 900)
+	}
+	v.do(rt, "pay rent", func(a commune.Act) error { return v.PayRent(v.Context(), a, p) })
+}
+
+func (v *village) orderRent(rt *rapid.T) {
+	p := commune.RentPayment{Agreement: v.running(rt), Period: v.open}
+	if rapid.Bool().Draw(rt, "part") {
+		p.Amount = cents(rt, 3000)
+		p.Offset = min(p.Amount, money.Cent*money.Amount(rapid.IntRange(0, 100).Draw(rt, "offset")))
+	}
+	v.do(rt, "order rent", func(a commune.Act) error { return v.PayRent(v.Context(), a, p) })
+}
+
+func (v *village) writeOff(rt *rapid.T) {
+	g, month := v.rented(rt)
+	v.do(rt, "write off", func(a commune.Act) error { return v.WriteRentOff(v.Context(), a, g, month) })
+}
+
+func (v *village) deposit(rt *rapid.T) {
+	g, amount := v.running(rt), cents(rt, 2000)
+	v.do(rt, "deposit", func(a commune.Act) error { return v.PayDeposit(v.Context(), a, g, amount) })
+}
+
+func (v *village) applyDeposit(rt *rapid.T) {
+	g := v.running(rt)
+	v.do(rt, "apply deposit", func(a commune.Act) error { return v.ApplyDeposit(v.Context(), a, g) })
+}
+
+func (v *village) refundDeposit(rt *rapid.T) {
+	g := v.running(rt)
+	v.do(rt, "refund deposit", func(a commune.Act) error { return v.RefundDeposit(v.Context(), a, g) })
+}
+
+func (v *village) notice(rt *rapid.T) {
+	g := v.running(rt)
+	end := ledger.DateOf(v.midnight().AddDate(0, 0, rapid.IntRange(0, 40).Draw(rt, "until")), time.UTC)
+	v.do(rt, "notice", func(a commune.Act) error { return v.Notice(v.Context(), a, g, end) })
+}
+
+func (v *village) let(rt *rapid.T) {
+	l := commune.Letting{Asset: asset(rt), Agreement: agreement(rt), Minimum: rapid.Bool().Draw(rt, "minimum"), Rate: 10_000}
+	if rapid.Bool().Draw(rt, "bid") {
+		l.Bids = []commune.RentalBid{{Bidder: member(rt), Enterprise: enterprise(rt), Amount: cents(rt, 3000)}}
+	}
+	v.do(rt, "let", func(a commune.Act) error {
+		_, err := v.LetByAuction(v.Context(), a, l)
+		return err
+	})
+}
+
+func (v *village) liquidate(rt *rapid.T) {
+	sold, price := asset(rt), cents(rt, 9000)
+	v.do(rt, "liquidate", func(a commune.Act) error {
+		_, err := v.Liquidate(v.Context(), a, sold, price)
+		return err
+	})
+}
+
+func (v *village) wage(rt *rapid.T) {
+	w := commune.Wage{Enterprise: enterprise(rt), Member: member(rt), Amount: cents(rt, 500)}
+	v.do(rt, "wage", func(a commune.Act) error { return v.EarnWage(v.Context(), a, w) })
+	w.Amount = 0
+	v.do(rt, "wage paid", func(a commune.Act) error { return v.PayWage(v.Context(), a, w) })
+}
+
+func (v *village) expense(rt *rapid.T) {
+	amount := cents(rt, 300)
+	v.do(rt, "expense", func(a commune.Act) error { return v.NoteExpense(v.Context(), a, amount, "") })
+}
+
+func (v *village) levy(rt *rapid.T) {
+	l := commune.Levy{BPS: rapid.IntRange(0, 5000).Draw(rt, "bps")}
+	v.do(rt, "levy", func(a commune.Act) error { return v.VoteLevy(v.Context(), a, v.open, l) })
+}
+
+func (v *village) dividend(rt *rapid.T) {
+	e := commune.Election{Member: member(rt)}
+	if rapid.Bool().Draw(rt, "credit") {
+		e.Enterprise, e.Account = "CALL", "2100:C1"
+	}
+	v.do(rt, "dividend", func(a commune.Act) error {
+		_, err := v.PayDividend(v.Context(), a, e)
+		return err
+	})
+}
+
+func (v *village) settle(rt *rapid.T) {
+	amount := cents(rt, 300)
+	v.do(rt, "settle", func(a commune.Act) error { return v.Settle(v.Context(), a, "CALL", amount) })
+}
+
+func (v *village) topUp(rt *rapid.T) {
+	amount := cents(rt, 3000)
+	if err := v.post("topup", ledger.Debit("CALL", "1000", amount), ledger.Credit("CALL", "2100:C1", amount)); err != nil {
+		rt.Fatal(err)
+	}
+}
+
+// call is one over an asset, settled as billing does.
+func (v *village) call(rt *rapid.T) {
+	over, price := asset(rt), money.Amount(rapid.IntRange(1, 900_000).Draw(rt, "price"))
+	v.do(rt, "call", func(a commune.Act) error {
+		if err := v.LetTo(v.Context(), over, "CALL", v.day); err != nil {
+			return err
+		}
+		_, err := ledger.Post(v.Context(), v.tx, ledger.Entry{
+			Key: a.Key, Kind: "call", At: time.Now(), Date: v.day, Lines: []ledger.Line{
+				ledger.Debit("CALL", "2100:C1", price), ledger.Credit("CALL", "4000:T", price),
+				ledger.Debit("CALL", "5000:T", price/2+1), ledger.Credit("CALL", "2200:K", price/2+1),
+			},
+		})
+		if err != nil {
+			return err
+		}
+		return commune.MeterCalls(v.Context(), v.tx, commune.Carried{Key: a.Key, Asset: over, Enterprise: "CALL", Day: v.day, Seconds: int64(price / 3000)})
+	})
+}
+
+func (v *village) usage(rt *rapid.T) {
+	u := commune.Use{Asset: asset(rt), Units: rapid.Int64Range(1, 9_000_000).Draw(rt, "units")}
+	v.do(rt, "usage", func(a commune.Act) error { return v.Report(v.Context(), a, u) })
+}
+
+// close closes the month. That it may be refused for want of money is no dead end: somebody gives some.
+func (v *village) close(rt *rapid.T) {
+	v.exec(rt, `SAVEPOINT step`)
+	c := &ledger.Closing{Tx: v.tx, Period: v.open, From: v.open.First(), At: time.Now(), Actor: "test", Keys: "close:" + string(v.open) + ":"}
+	figures, err := v.Close(v.Context(), c)
+	if err == nil {
+		err = ledger.EnterpriseResults(v.Context(), c)
+	}
+	if errors.Is(err, commune.ErrFunds) || errors.Is(err, commune.ErrState) || errors.Is(err, commune.ErrUnlet) {
+		v.exec(rt, `ROLLBACK TO SAVEPOINT step`)
+		return
+	}
+	if err != nil {
+		rt.Fatalf("close %s: %v", v.open, err)
+	}
+	v.exec(rt, `RELEASE SAVEPOINT step`)
+	v.allowed["close"]++
+	v.closed(rt, figures)
+	v.open = v.open.Next()
+	v.day = v.open.First()
+	if _, err := v.tx.Exec(`UPDATE replay.commune SET open_from = $1::date`, string(v.day)); err != nil {
+		rt.Fatal(err)
+	}
+}
