@@ -91,10 +91,10 @@ func (f *trunkFlags) addCall(flags *pflag.FlagSet) {
 
 // addLimits declares the flags on its share, on how much it carries, and when.
 func (f *trunkFlags) addLimits(flags *pflag.FlagSet) {
-	flags.IntVar(field(f, "priority", func(t *routing.Trunk) *int { return &t.Priority }), "priority", 100,
-		"`N` from 1 to 1000, lower ones are tried first where `route policy` says priority")
-	flags.IntVar(field(f, "weight", func(t *routing.Trunk) *int { return &t.Weight }), "weight", 100,
-		"`N` from 1 to 1000, its share of the calls where `route policy` says weighted")
+	parsedFlag(flags, field(f, "priority", func(t *routing.Trunk) *int { return &t.Priority }), "priority", parsePositive,
+		"`N` from 1 to 1000: lower ones are tried first, where the route policy is priority (default 100)")
+	parsedFlag(flags, field(f, "weight", func(t *routing.Trunk) *int { return &t.Weight }), "weight", parsePositive,
+		"`N` from 1 to 1000: its share of the calls, where the route policy is weighted (default 100)")
 	count := func(name, usage string, of func(*routing.Trunk) *int) {
 		flags.IntVar(field(f, name, of), name, 0, usage+"; 0: no limit")
 	}

@@ -47,6 +47,7 @@ func TestWrongUsageIsTwo(t *testing.T) {
 		"number to route":           {"route explain 38044", "international"},
 		"strategy":                  {"route policy set 380 --strategy dearest", "cheapest, priority, weighted, quality"},
 		"no strategy":               {"route policy set 380", "strategy"},
+		"a weight that is none":     {"trunk set alpha --weight 0", "at least 1"},
 		"number to rate":            {"rate explain 38044 --seconds 1", "international"},
 		"id of a call":              {"call show 5", "not the id of a call"},
 		"call to hang up":           {"call hangup 5", "not the id of a call"},
