@@ -55,6 +55,9 @@ func newWorld(seed uint64) *world {
 	w.to = e164.Number("+" + w.digits(5) + w.digits(6))
 	for i := range 1 + w.random.IntN(7) {
 		t := routing.Trunk{Code: fmt.Sprintf("T%d", i), Enabled: w.chance(85), Priority: one(w, 1, 2, 3), Weight: one(w, 1, 5, 100)}
+		if w.chance(15) { // another's deck, or that of a trunk to come
+			t.Deck = fmt.Sprintf("T%d", w.random.IntN(8))
+		}
 		w.trunks = append(w.trunks, t)
 		for version := range w.random.IntN(4) {
 			w.decks = append(w.decks, w.deck(t.Code, version+1))
@@ -213,7 +216,7 @@ type found struct {
 func (w *world) expected() (candidates, skipped []found) {
 	for _, t := range w.trunks {
 		f := found{trunk: t, quality: w.quality(t.Code)}
-		row, deck, rate := w.row(t.Code)
+		row, deck, rate := w.row(t.DeckName())
 		switch {
 		case slices.Contains(w.rules.Ours, w.to):
 			f.reason = routing.Loop

@@ -63,8 +63,9 @@ func (s *Snapshot) policy(to e164.Number) Policy {
 	return best
 }
 
-// order brings ways, which come by cost and code, into the order of a policy.
+// order brings ways into the order of a policy, equals by cost and then by code.
 func (s *Snapshot) order(p Policy, ways []way, to e164.Number, seed uint64) {
+	slices.SortFunc(ways, func(a, b way) int { return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(a.trunk, b.trunk)) })
 	switch p.Strategy {
 	case Priority:
 		slices.SortStableFunc(ways, func(a, b way) int { return cmp.Compare(s.trunks[a.trunk].Priority, s.trunks[b.trunk].Priority) })
