@@ -55,7 +55,7 @@ type Trunk struct {
 	RingSeconds int      `json:"ring_seconds" db:"ring_seconds"` // from INVITE to answer; 0: UsualRing
 	Enabled     bool     `json:"enabled" db:"enabled"`
 
-	zone *time.Location // of Hours, once located
+	zone *time.Location // of Hours, once located; nil: UTC
 }
 
 // UsualRing is how many seconds an attempt may take over a trunk that says nothing of it.
@@ -88,14 +88,12 @@ func (t Trunk) withDefaults() Trunk {
 	return t
 }
 
-// located gives the trunk with its zone at hand, so that a plan needn't look for it. An unknown one is UTC: check let
-// none through, but the machine's list of zones may have changed.
+// located gives the trunk with its zone at hand, so that a plan needn't look for it; without one, or one that this machine
+// doesn't know any more, it is UTC.
 func (t Trunk) located() Trunk {
-	zone, err := time.LoadLocation(t.Zone)
-	if err != nil {
-		zone = time.UTC
+	if zone, err := time.LoadLocation(t.Zone); err == nil && zone != time.UTC {
+		t.zone = zone
 	}
-	t.zone = zone
 	return t
 }
 
