@@ -259,7 +259,7 @@ func loadRates(ctx context.Context, tx *sqlx.Tx, zone *time.Location) (*rates, e
 		Deck string    `db:"deck"`
 		From time.Time `db:"active_from"`
 	}
-	err := tx.SelectContext(ctx, &decks, `SELECT name || '@' || version AS deck, active_from FROM deck WHERE kind = 'retail'`)
+	err := tx.SelectContext(ctx, &decks, `SELECT name || '@' || version AS deck, active_from FROM deck WHERE kind = 'retail' AND active_from IS NOT NULL`)
 	if err != nil {
 		return nil, err
 	}

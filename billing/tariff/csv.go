@@ -2,11 +2,12 @@ package tariff
 
 import (
 	"bufio"
-	"cmp"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,10 +20,18 @@ import (
 const (
 	maxLine  = 4096      // bytes
 	maxLines = 2_000_000 // the longest decks have about a million
-	maxBytes = 512 << 20
+	maxRows  = 2_000_000 // a line may make many
+	// MaxFile is how long a deck in text may be, in bytes.
+	MaxFile = 512 << 20
+	// maxDestination is the longest name of a destination, in bytes.
+	maxDestination = 200
 	// longestCall is the answered time, a day, that every row must be able to price.
 	longestCall = 24 * 60 * 60
 )
+
+const byteOrderMark = "\ufeff"
+
+var errLong = fmt.Errorf("the deck is too long: want at most %d lines and %d MB", maxLines, MaxFile>>20)
 
 var (
 	nameSyntax     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
@@ -47,33 +56,56 @@ func (s *Spec) check() error {
 	return nil
 }
 
-// ParseDeck reads a deck in the plain CSV format of design.md 7: a header row, then a row a line. Fields may be quoted,
-// lines end with LF or CRLF, a byte order mark and empty lines are passed over. Whatever is wrong with the lines comes
-// as one *BadDeck; then there is no deck.
+// Rows are the rows of a deck one after the other. An error is the last that comes: a *BadDeck tells all that is wrong
+// with them. Until the end there may be one, so that nothing must be done for good before.
+type Rows = iter.Seq2[Row, error]
+
+// All gives the rows of a deck in memory.
+func (d *Deck) All() Rows {
+	return func(yield func(Row, error) bool) {
+		for _, row := range d.Rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ParseDeck is ReadCSV with the rows in memory.
 func ParseDeck(r io.Reader, spec Spec) (Deck, error) {
 	if err := spec.check(); err != nil {
 		return Deck{}, err
 	}
-	p := parser{deck: Deck{Spec: spec}, windows: newWindowSet()}
-	if err := p.read(r); err != nil {
-		return Deck{}, fmt.Errorf("read deck: %w", err)
+	deck := Deck{Spec: spec}
+	for row, err := range ReadCSV(r, spec) {
+		if err != nil {
+			return Deck{}, err
+		}
+		deck.Rows = append(deck.Rows, row)
 	}
-	p.refuseOverlaps()
-	if len(p.deck.Rows) == 0 && len(p.bad.Lines) == 0 {
-		p.refuse(1, "no rows: want a header row and at least one rate")
+	return deck, nil
+}
+
+// ReadCSV reads the rows of a deck in the plain CSV format of design.md 7: a header row, then a row a line. Fields may be
+// quoted, lines end with LF or CRLF, a byte order mark and empty lines are passed over. What it keeps in memory is a few
+// numbers a row.
+func ReadCSV(r io.Reader, spec Spec) Rows {
+	return func(yield func(Row, error) bool) {
+		if err := spec.check(); err != nil {
+			yield(Row{}, err)
+			return
+		}
+		p := parser{checker: newChecker(spec, yield)}
+		p.end(eachLine(r, maxLine, p.line))
 	}
-	if len(p.bad.Lines) > 0 {
-		slices.SortStableFunc(p.bad.Lines, func(a, b BadLine) int { return cmp.Compare(a.Line, b.Line) })
-		p.bad.More += max(len(p.bad.Lines)-maxBadLines, 0)
-		p.bad.Lines = p.bad.Lines[:min(len(p.bad.Lines), maxBadLines)]
-		return Deck{}, &p.bad
-	}
-	return p.deck, nil
 }
 
 // WriteCSV writes the deck so that ParseDeck reads the same rows from it.
-func (d Deck) WriteCSV(w io.Writer) error {
-	written := slices.DeleteFunc(slices.Clone(columns), func(c column) bool { return c.retailOnly && d.Kind == Trunk })
+func (d Deck) WriteCSV(w io.Writer) error { return WriteCSV(w, d.Kind, d.All()) }
+
+// WriteCSV writes rows of a kind of deck so that ReadCSV reads the same from it.
+func WriteCSV(w io.Writer, kind Kind, rows Rows) error {
+	written := slices.DeleteFunc(slices.Clone(columns), func(c column) bool { return c.retailOnly && kind == Trunk })
 	out := csv.NewWriter(w)
 	record := make([]string, len(written))
 	for i, c := range written {
@@ -82,9 +114,12 @@ func (d Deck) WriteCSV(w io.Writer) error {
 	if err := out.Write(record); err != nil {
 		return err
 	}
-	for i := range d.Rows {
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
 		for j, c := range written {
-			record[j] = c.get(&d.Rows[i])
+			record[j] = c.get(&row)
 		}
 		if err := out.Write(record); err != nil {
 			return err
@@ -94,63 +129,60 @@ func (d Deck) WriteCSV(w io.Writer) error {
 	return out.Error()
 }
 
-// parser builds a deck line by line.
-type parser struct {
-	deck    Deck
-	lines   []int // of each row
-	columns []column
-	windows windowSet
-	bad     BadDeck
-}
-
-func (p *parser) refuse(line int, problem string) { p.bad.add(line, problem) }
-
-// read takes all lines. It returns an error only when r does.
-func (p *parser) read(r io.Reader) error {
-	limited := &io.LimitedReader{R: r, N: maxBytes + 1}
-	in := bufio.NewReaderSize(limited, maxLine+2)
+// eachLine gives the lines of r with their numbers, those that are too long with an error, as long as each wants more. The
+// lines are only lent.
+func eachLine(r io.Reader, longest int, each func(number int, line []byte, err error) bool) error {
+	limited := &io.LimitedReader{R: r, N: MaxFile + 1}
+	in := bufio.NewReaderSize(limited, longest+2)
 	for number := 1; ; number++ {
 		line, err := in.ReadSlice('\n')
-		long := false
+		var long error
 		for errors.Is(err, bufio.ErrBufferFull) {
-			long = true
+			long = fmt.Errorf("longer than %d bytes", longest)
 			_, err = in.ReadSlice('\n')
 		}
 		if err != nil && err != io.EOF {
 			return err
 		}
 		if limited.N <= 0 || number > maxLines {
-			p.refuse(number, fmt.Sprintf("the deck is too long: want at most %d lines and %d MB", maxLines, maxBytes>>20))
+			each(number, nil, errLong)
 			return nil
 		}
-		if long {
-			p.refuse(number, fmt.Sprintf("longer than %d bytes", maxLine))
-		} else {
-			p.line(number, line)
-		}
-		if err == io.EOF || p.columns == nil && len(p.bad.Lines) > 0 { // nothing can be read without a header
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if !each(number, line, long) || err == io.EOF {
 			return nil
 		}
 	}
 }
 
-func (p *parser) line(number int, raw []byte) {
-	text := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+// parser reads the plain format line by line.
+type parser struct {
+	checker
+	columns []column
+}
+
+// line takes a line, and tells whether it wants another.
+func (p *parser) line(number int, raw []byte, err error) bool {
+	text := string(raw)
 	if number == 1 {
-		text = strings.TrimPrefix(text, "\ufeff")
+		text = strings.TrimPrefix(text, byteOrderMark)
 	}
-	if strings.TrimSpace(text) == "" {
-		return
+	if err == nil && strings.TrimSpace(text) == "" {
+		return true
 	}
-	fields, err := split(text)
+	var fields []string
+	if err == nil {
+		fields, err = split(text, ',')
+	}
 	if err == nil && p.columns == nil {
 		err = p.header(fields)
 	} else if err == nil {
-		err = p.row(number, fields)
+		err = p.fields(number, fields)
 	}
 	if err != nil {
 		p.refuse(number, err.Error())
 	}
+	return p.columns != nil && !p.stopped // nothing can be read without a header
 }
 
 func (p *parser) header(names []string) error {
@@ -174,51 +206,41 @@ func (p *parser) header(names []string) error {
 	return nil
 }
 
-func (p *parser) row(number int, fields []string) error {
+func (p *parser) fields(number int, fields []string) error {
 	if len(fields) != len(p.columns) {
 		return fmt.Errorf("%d fields, and %d in the header", len(fields), len(p.columns))
 	}
-	row := p.deck.Kind.Defaults()
+	row := p.spec.Kind.Defaults()
 	for i, c := range p.columns {
 		required := c.name == "prefix" || c.name == "rate_per_minute"
 		if fields[i] == "" && !required {
 			continue
 		}
 		before := row
-		if err := c.set(&row, fields[i], p.deck.Zone); err != nil {
+		if err := c.set(&row, fields[i], p.spec.Zone); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		if c.retailOnly && p.deck.Kind == Trunk && row != before {
+		if c.retailOnly && p.spec.Kind == Trunk && row != before {
 			return fmt.Errorf("%s: a carrier's deck has no grace, minimum, rounding or loss", c.name)
 		}
 	}
-	if !row.EffectiveTo.IsZero() && !row.EffectiveFrom.Before(row.EffectiveTo) {
-		return errors.New("effective_to is not after effective_from")
-	}
-	if _, err := row.Price(longestCall); err != nil {
-		return fmt.Errorf("the price of a day: %w", err)
-	}
-	if _, err := p.windows.add(row.Window); err != nil {
-		return fmt.Errorf("window: %w", err)
-	}
-	p.deck.Rows = append(p.deck.Rows, row)
-	p.lines = append(p.lines, number)
-	return nil
+	return p.add(number, row)
 }
 
-// split takes a line apart at its commas. A field may stand in quotes, with quotes in it doubled.
-func split(line string) ([]string, error) {
+// split takes a line apart at its commas or another delimiter. A field may stand in quotes, with quotes in it doubled.
+func split(line string, delimiter rune) ([]string, error) {
 	if !utf8.ValidString(line) {
 		return nil, errors.New("not UTF-8 text")
 	}
 	for _, r := range line {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) && r != delimiter {
 			return nil, fmt.Errorf("control character %U: want plain text", r)
 		}
 	}
 	var fields []string
 	for {
-		field, rest, more, err := cutField(strings.TrimSpace(line))
+		line = strings.TrimLeftFunc(line, func(r rune) bool { return unicode.IsSpace(r) && r != delimiter })
+		field, rest, more, err := cutField(line, string(delimiter))
 		if err != nil {
 			return nil, err
 		}
@@ -230,11 +252,11 @@ func split(line string) ([]string, error) {
 	}
 }
 
-// cutField gives the first field, and what is left after the comma, when there is one.
-func cutField(line string) (field, rest string, more bool, err error) {
+// cutField gives the first field, and what is left after the delimiter, when there is one.
+func cutField(line, delimiter string) (field, rest string, more bool, err error) {
 	line, quoted := strings.CutPrefix(line, `"`)
 	if !quoted {
-		field, rest, more = strings.Cut(line, ",")
+		field, rest, more = strings.Cut(line, delimiter)
 		if strings.Contains(field, `"`) {
 			return "", "", false, errors.New("quote in a field that does not begin with one")
 		}
@@ -251,7 +273,7 @@ func cutField(line string) (field, rest string, more bool, err error) {
 		}
 		field += `"`
 	}
-	before, rest, more := strings.Cut(line, ",")
+	before, rest, more := strings.Cut(line, delimiter)
 	if strings.TrimSpace(before) != "" {
 		return "", "", false, errors.New("text after the closing quote of a field")
 	}

@@ -21,6 +21,20 @@ var (
 	ErrOwnCurrency = errors.New("the commune's own currency needs no exchange rate")
 	// ErrNoExchangeRate is returned by CostPlus for a trunk whose currency has no exchange rate yet.
 	ErrNoExchangeRate = errors.New("no exchange rate")
+	// ErrNoChanges is returned by ImportRows for changes of a deck that has no version in force, or one in another currency.
+	ErrNoChanges = errors.New("no version in force that these could be changes of")
+	// ErrActivated is returned by Activate for a version that is or was in force.
+	ErrActivated = errors.New("only a draft or a version to come can be activated")
+	// ErrPast is returned by Activate for an instant that is over.
+	ErrPast = errors.New("a version can't come into force in the past")
+	// ErrNotInForce is returned by Rollback for a version that is neither in force nor to come.
+	ErrNotInForce = errors.New("only a version in force or to come can be rolled back")
+	// ErrNoneBefore is returned by Rollback for the first version: there would be no prices at all.
+	ErrNoneBefore = errors.New("there is no version before it")
+	// ErrFormatExists is returned by AddFormat for a name that is taken.
+	ErrFormatExists = errors.New("exists already")
+	// ErrNoFormat is returned by Format and RemoveFormat for a name that is not known.
+	ErrNoFormat = errors.New("no such deck format")
 	// ErrNotFound is returned by Store.Deck for a deck or a version that does not exist.
 	ErrNotFound = errors.New("no such deck")
 )
@@ -66,4 +80,21 @@ func clip(s string) string {
 		return s[:40] + "…"
 	}
 	return s
+}
+
+// TooDear is returned by ImportRows and Activate when nobody accepted that prices go up by more than 30 %.
+type TooDear struct {
+	Count int
+	Worst []Difference // at least one
+}
+
+func (e *TooDear) Error() string {
+	parts := make([]string, 0, len(e.Worst))
+	for _, d := range e.Worst[:min(len(e.Worst), 3)] {
+		parts = append(parts, d.String())
+	}
+	if e.Count == 1 {
+		return "a price would go up by more than 30 %: " + parts[0]
+	}
+	return fmt.Sprintf("%d prices would go up by more than 30 %%: %s", e.Count, strings.Join(parts, "; "))
 }

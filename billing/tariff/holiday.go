@@ -33,11 +33,11 @@ func ParseHolidays(r io.Reader) ([]Holiday, error) {
 	var names []string
 	found := map[string]Holiday{}
 	for number := 1; in.Scan(); number++ {
-		text := strings.TrimPrefix(in.Text(), "\ufeff")
+		text := strings.TrimPrefix(in.Text(), byteOrderMark)
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		fields, err := split(text)
+		fields, err := split(text, ',')
 		switch {
 		case err != nil:
 		case len(found) == maxHolidays:

@@ -1,11 +1,6 @@
 package tariff
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-	"time"
-)
+import "fmt"
 
 // maxWindows is how many different windows a deck may have: each pair of them is compared.
 const maxWindows = 64
@@ -63,49 +58,4 @@ func (s *windowSet) clashes(c calendar) [][]clash {
 		}
 	}
 	return all
-}
-
-// refuseOverlaps finds rows of one prefix that count at the same time; the later line is the bad one. Effective times and
-// windows are compared each by itself: rows whose days never come within the time that both are in force are refused too.
-func (p *parser) refuseOverlaps() {
-	rows := p.deck.Rows
-	order := make([]int, len(rows))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(rows[a].Prefix, rows[b].Prefix), rows[a].EffectiveFrom.Compare(rows[b].EffectiveFrom),
-			cmp.Compare(a, b))
-	})
-	clashes := p.windows.clashes(newCalendar(p.deck.Zone, p.deck.Holidays))
-	longest := make([]int, len(clashes)) // by window: the row of the prefix that lasts longest so far, counted from 1
-	twice := map[int]string{}            // by the later line of two
-	for i, at := range order {
-		row := &rows[at]
-		if i == 0 || rows[order[i-1]].Prefix != row.Prefix {
-			clear(longest)
-		}
-		own := p.windows.number[row.Window]
-		for other, before := range longest {
-			if before == 0 || !clashes[own][other].both || !rows[before-1].lastsOver(row.EffectiveFrom) {
-				continue
-			}
-			first, second := min(p.lines[before-1], p.lines[at]), max(p.lines[before-1], p.lines[at])
-			twice[second] = fmt.Sprintf("prefix %s as in line %d, at the same time%s", row.Prefix, first, clashes[own][other].at)
-		}
-		if before := longest[own]; before == 0 || rows[before-1].endsBefore(row) {
-			longest[own] = at + 1
-		}
-	}
-	for line, problem := range twice {
-		p.bad.Lines = append(p.bad.Lines, BadLine{line, problem})
-	}
-}
-
-// lastsOver tells whether the row is still in force at an instant after its beginning.
-func (r *Row) lastsOver(at time.Time) bool { return r.EffectiveTo.IsZero() || at.Before(r.EffectiveTo) }
-
-// endsBefore tells which of two rows ends first.
-func (r *Row) endsBefore(other *Row) bool {
-	return !r.EffectiveTo.IsZero() && (other.EffectiveTo.IsZero() || r.EffectiveTo.Before(other.EffectiveTo))
 }

@@ -35,9 +35,10 @@ func (s *Store) load(ctx context.Context, before *Decks, at time.Time) (*Decks, 
 	}
 	var versions []Version
 	err := s.db.SelectContext(ctx, &versions, `
-		SELECT id, kind, name, version, currency, zone, active_from FROM deck d WHERE NOT EXISTS (
+		SELECT id, kind, name, version, currency, zone, active_from, ended_at FROM deck d
+		WHERE active_from IS NOT NULL AND (ended_at IS NULL OR ended_at > $1) AND NOT EXISTS (
 			SELECT FROM deck later WHERE later.kind = d.kind AND later.name = d.name AND later.active_from <= $1
-				AND (later.active_from, later.version) > (d.active_from, d.version))`, at)
+				AND later.ended_at IS NULL AND (later.active_from, later.version) > (d.active_from, d.version))`, at)
 	if err != nil {
 		return nil, fmt.Errorf("load decks: %w", err)
 	}
@@ -49,6 +50,11 @@ func (s *Store) load(ctx context.Context, before *Decks, at time.Time) (*Decks, 
 				return nil, fmt.Errorf("load deck %s@%d: %w", v.Name, v.Number, err)
 			}
 		}
+		editions = append(editions, e)
+	}
+	for _, b := range comebacks(versions) {
+		e := editions[b.version]
+		e.active = b.at
 		editions = append(editions, e)
 	}
 	home, rates, err := s.exchangeRates(ctx)

@@ -15,6 +15,7 @@ import (
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/postgres"
 	"telecommune/internal/postgres/pgtest"
 )
 
@@ -163,10 +164,13 @@ func TestStoreRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %v", c.proves, v, err, c.err)
 		}
 	}
-	if v, err := store.DryRun(t.Context(), parse(t, retail(nil), csv)); err != nil || v.Number != 1 || v.Rows != 1 {
+	dryRun := func(deck tariff.Deck) (tariff.Imported, error) {
+		return store.ImportRows(t.Context(), tariff.Import{Spec: deck.Spec, Rows: deck.All(), DryRun: true})
+	}
+	if v, err := dryRun(parse(t, retail(nil), csv)); err != nil || v.Number != 1 || v.Rows != 1 || v.Diff.New != 1 {
 		t.Errorf("dry run: %+v, %v", v, err)
 	}
-	if _, err := store.DryRun(t.Context(), parse(t, carrier(), csv)); !errors.Is(err, tariff.ErrUnknownTrunk) {
+	if _, err := dryRun(parse(t, carrier(), csv)); !errors.Is(err, tariff.ErrUnknownTrunk) {
 		t.Errorf("dry run: %v, want ErrUnknownTrunk", err)
 	}
 	var decks, rates int
@@ -201,5 +205,27 @@ func TestStoreImportsAtOnceHaveVersionsOfTheirOwn(t *testing.T) {
 	list, err := store.List(t.Context())
 	if err != nil || len(list) != 8 || list[0].Number != 8 {
 		t.Errorf("%d versions, %v: %+v", len(list), err, list)
+	}
+}
+
+// TestSchemaOfRates holds that the database keeps the rules of decks itself.
+func TestSchemaOfRates(t *testing.T) {
+	db := pgtest.New(t)
+	if _, err := tariff.NewStore(db).Import(t.Context(), parse(t, retail(nil), "prefix,rate_per_minute\n380,1\n")); err != nil {
+		t.Fatal(err)
+	}
+	for statement, tells := range map[string]string{
+		`INSERT INTO rate (deck_id, prefix, rate_per_minute, rounding_unit, rounding_mode) SELECT gen_random_uuid(), '7', 1, 1, 'up'`: "rate_deck_id_fkey",
+		`DELETE FROM deck`:                                     "rate_deck_id_fkey",
+		`UPDATE deck SET id = gen_random_uuid()`:               "rate_deck_id_fkey",
+		`UPDATE rate SET rate_per_minute = 0`:                  "permission denied",
+		`DELETE FROM rate`:                                     "permission denied",
+		`UPDATE deck SET ended_at = active_from`:               "deck_ended",
+		`UPDATE deck SET active_from = NULL, ended_at = now()`: "deck_ended",
+	} {
+		_, err := db.Exec(statement)
+		if err == nil || postgres.Constraint(err) != tells && !strings.Contains(err.Error(), tells) {
+			t.Errorf("%s: %v, want %s", statement, err, tells)
+		}
 	}
 }

@@ -14,6 +14,14 @@ func TestBadInput(t *testing.T) {
 	ok(t, "trunk", "add", "b-alpha", "--address", "192.0.2.20:5060")
 	ok(t, "phone", "add", "+998901234568", "--account", "b-anna")
 	ok(t, "carrier", "invoice", "add", "b-bill", "--carrier", "b-alpha", "--amount", "1000000.00", "--period", "2027-06")
+	rates := file(t, "good.csv", "prefix,rate_per_minute\n998,0.05\n")
+	dear := file(t, "dear.csv", "prefix,rate_per_minute\n998,0.07\n")
+	format := file(t, "format.toml", "file = \"csv\"\nencoding = \"utf-8\"\ndelimiter = \",\"\nheader = true\ncurrency = \"EUR\"\n[columns]\nprefix = \"Code\"\nrate = \"Rate\"\n")
+	ok(t, "trunk", "add", "b-both", "--address", "192.0.2.20:5060")
+	ok(t, "deck", "import", file(t, "both.csv", "prefix,rate_per_minute\n5,1\n"), "--trunk", "b-both")
+	ok(t, "deck", "import", rates, "--retail", "b-both")
+	ok(t, "deck", "import", dear, "--retail", "b-both", "--draft")
+	ok(t, "deck", "format", "add", "b-format", format)
 	spent := spentVoucher(t)
 	before := snapshot(t)
 
@@ -23,7 +31,6 @@ func TestBadInput(t *testing.T) {
 	windows := file(t, "windows.csv",
 		"prefix,rate_per_minute,window\n998,0.05,fri-sun\n998,0.06,sat 09:00-18:00\n999,1,sat 25:00-26:00\n")
 	holidays := file(t, "holidays.csv", "date,counts_as\n2027-02-29,sun\n2027-12-25,xmas\n")
-	rates := file(t, "good.csv", "prefix,rate_per_minute\n998,0.05\n")
 	secret := file(t, "short", "seven77\n")
 	for _, tt := range []struct {
 		line  string
@@ -113,6 +120,27 @@ func TestBadInput(t *testing.T) {
 		{"deck import --trunk b-alpha " + windows, "line 3 line 2 sat 09:00 line 4 window"},
 		{"deck import --trunk b-alpha --holidays " + holidays + " " + rates, "line 2 line 3 counts_as"},
 		{"deck import --trunk b-alpha --holidays /nonexistent.csv " + rates, "/nonexistent.csv"},
+		{"deck import --trunk b-alpha --format b-nobody " + rates, "b-nobody no such deck format list"},
+		{"deck import --trunk b-alpha --format b-format --currency USD " + rates, "EUR --currency USD"},
+		{"deck import --trunk b-alpha --format b-format " + rates, "good.csv line 1 no column \"Code\""},
+		{"deck import --trunk b-alpha --changes " + rates, "changes whole deck"},
+		{"deck format add b-format " + format, "b-format exists remove"},
+		{"deck format add b-other " + rates, "b-other line 1"},
+		{"deck format add b/other " + format, "letters, digits"},
+		{"deck format add b-other /nonexistent.toml", "/nonexistent.toml"},
+		{"deck format show b-nobody", "b-nobody no such deck format list"},
+		{"deck format remove b-nobody", "b-nobody no such deck format"},
+		{"deck diff b-nobody b-nobody@2", "b-nobody no such deck list"},
+		{"deck activate b-nobody@2", "b-nobody no such deck list"},
+		{"deck rollback b-nobody", "b-nobody no such deck list"},
+		{"deck export trunk/b-nobody", "b-nobody no such deck list"},
+		{"deck rollback b-both", "trunk retail trunk/b-both retail/b-both"},
+		{"deck import --retail b-both --from 2027-07-01 " + dear, "998 from 0.05 to 0.07 30 % --dry-run --accept"},
+		{"deck activate retail/b-both@2", "998 from 0.05 to 0.07 --accept"},
+		{"deck activate retail/b-both@1", "active rollback"},
+		{"deck activate retail/b-both@2 --at 2020-01-01", "past"},
+		{"deck rollback retail/b-both", "no version before"},
+		{"deck rollback retail/b-both@2", "draft list"},
 		{"deck cost-plus --retail b-retail --trunks b-nobody", "b-nobody no such deck list"},
 		{"deck cost-plus --retail b-retail --trunks b-alpha,b-nobody --from 2027-01-01", "b-alpha no such deck"},
 		{"exchange-rate set EUR 1", "EUR own currency"},
@@ -156,8 +184,9 @@ func snapshot(t *testing.T) string {
 	return ok(t, "commune", "show") + ok(t, "account", "show", "b-anna", "-o", "csv") + ok(t, "provider", "list", "-o", "csv") +
 		ok(t, "access-number", "list", "-o", "csv") + ok(t, "trunk", "list", "-o", "csv") +
 		ok(t, "phone", "list", "-o", "csv") + ok(t, "contact", "list", "-o", "csv") +
-		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv") + ok(t, "carrier", "invoice", "list", "-o", "csv") +
-		ok(t, "voucher", "batches", "-o", "csv")
+		ok(t, "carrier", "invoice", "list", "-o", "csv") + ok(t, "voucher", "batches", "-o", "csv") +
+		ok(t, "deck", "list", "--trunk", "b-alpha", "-o", "csv") + ok(t, "deck", "list", "--retail", "b-both", "-o", "csv") +
+		ok(t, "deck", "format", "list", "-o", "csv")
 }
 
 // spentVoucher is a voucher that somebody redeemed.

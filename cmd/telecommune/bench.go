@@ -14,7 +14,7 @@ func benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure on this machine what docs/performance.md reports.",
 	}
-	c.AddCommand(benchRate(), benchLedger(), benchStatement(), benchVerify(), benchClose(), benchRoute())
+	c.AddCommand(benchRate(), benchDeck(), benchLedger(), benchStatement(), benchVerify(), benchClose(), benchRoute())
 	return c
 }
 

@@ -22,7 +22,9 @@ const accessCost = "cost_per_minute cost_connect_fee cost_interval_first cost_in
 func TestContract(t *testing.T) {
 	deck := file(t, "deck.csv", "prefix,destination,rate_per_minute\n998,Uzbekistan,0.12\n")
 	cost := file(t, "cost.csv", "prefix,rate_per_minute\n998,0.05\n")
-	version := "kind name version currency zone active_from source imported_at rows holidays in_force"
+	version := "kind name version state currency zone active_from ended_at source imported_at rows holidays in_force"
+	diff := "kind before after currency at new gone dearer cheaper same over_30_percent over_5x_median no_margin differences effect"
+	format := file(t, "format.toml", "file = \"csv\"\nencoding = \"utf-8\"\ndelimiter = \";\"\n[columns]\nprefix = \"A\"\nrate = \"B\"\n")
 	row := "prefix destination rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge " +
 		"rounding_unit rounding_mode"
 	voucher := "id batch serial amount currency expires_on state enterprise issued_by issued_at redeemed_by redeemed_at"
@@ -48,9 +50,15 @@ func TestContract(t *testing.T) {
 		{"trunk set c-alpha --cps 5", trunk},
 		{"trunk disable c-alpha", trunk},
 		{"trunk enable c-alpha", trunk},
-		{"deck import --retail c-retail --dry-run " + deck, version + " dry_run rates"},
+		{"deck import --retail c-retail --dry-run " + deck, version + " dry_run rates diff"},
 		{"deck import --retail c-retail " + deck, version},
 		{"deck import --trunk c-alpha " + cost, version},
+		{"deck import --trunk c-alpha --draft " + cost, version},
+		{"deck diff c-alpha c-alpha@2", diff},
+		{"deck activate c-alpha@2", version},
+		{"deck rollback c-alpha", "rolled_back state in_force"},
+		{"deck format add c-format " + format, "name added_at"},
+		{"deck format show c-format", "name text added_at"},
 		{"account add c-anna --tariff c-retail --limit 1.50 --call-limit 600", account},
 		{"account show c-anna", account},
 		{"account set c-anna --name Anna", account},
@@ -80,7 +88,7 @@ func TestContract(t *testing.T) {
 			"effective_from effective_to window currency rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
 			"exchange_rate billed_seconds price vat"},
 		{"exchange-rate set USD 1.0856 --from 2027-01-01", "currency from rate"},
-		{"deck cost-plus --retail c-plus --trunks c-alpha --percent 25 --dry-run", version + " dry_run rates"},
+		{"deck cost-plus --retail c-plus --trunks c-alpha --percent 25 --dry-run", version + " dry_run rates diff"},
 		{"commune show", "currency zone"},
 		{"enterprise show CALL", "code name vat_percent currency"},
 		{"tariff set c-retail --access-cost caller", "name passes_access"},
@@ -115,6 +123,8 @@ func TestContract(t *testing.T) {
 		{"trunk list", trunks},
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
+		{"deck export c-retail@1", row},
+		{"deck format list", "name text added_at"},
 		{"exchange-rate list", "currency from rate"},
 		{"route policy list", "prefix strategy band"},
 		{"bench verify --entries 100", "measured entries lines seconds entries_per_second megabytes"},
@@ -123,6 +133,7 @@ func TestContract(t *testing.T) {
 			"measured posters entries_per_second against ratio_min ratio ratio_max p99_us p99_wait_us",
 		},
 		{"bench route --prefixes 1000 --carriers 3 --rows 10", "measured figure unit"},
+		{"bench deck --rows 10", "measured rows seconds rows_per_second megabytes"},
 		{"bench rate --rows 10", "rows measured ns_per_call allocations_per_call ratio"},
 		{"bench statement --calls 3", "calls measured ms bytes ratio"},
 		{"bench close --members 3 --calls 20", "measured members calls assets seconds megabytes"},
@@ -197,6 +208,12 @@ func checkFields(t *testing.T, what string, o map[string]any, fields string) {
 // oneCall makes a call of two minutes in the books, as the exchange would.
 func oneCall(t *testing.T) billing.CallID {
 	t.Helper()
+	return callOver(t, "c-alpha", "c-retail", "c-anna")
+}
+
+// callOver settles a call of two minutes to +998711234567 over a trunk, for an account that pays by a retail deck.
+func callOver(t *testing.T, trunk, deck, account string) billing.CallID {
+	t.Helper()
 	bank, db := bankOf(t)
 	id := uuid.Must(uuid.NewV7())
 	snapshot, err := routing.NewStore(db.DB).Load(t.Context())
@@ -204,25 +221,25 @@ func oneCall(t *testing.T) billing.CallID {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	retail, _ := snapshot.Decks().Retail("c-retail", "+998711234567", now)
-	cost, _ := snapshot.Decks().Trunk("c-alpha", "+998711234567", now)
+	retail, _ := snapshot.Decks().Retail(deck, "+998711234567", now)
+	cost, _ := snapshot.Decks().Trunk(trunk, "+998711234567", now)
 	_, err = bank.Authorise(t.Context(), billing.Request{
 		Origin: billing.Origin{
 			Call: id, AccessCall: id, Provider: "c-pstn", AccessNumber: "+998711000001", Caller: "+998901234567", Started: now,
 		},
-		Account: "c-anna", Number: "+998711234567", Rate: retail, VAT: 19_000_000, CallLimit: 600,
+		Account: account, Number: "+998711234567", Rate: retail, VAT: 19_000_000, CallLimit: 600,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = bank.Settle(t.Context(), billing.Settlement{
-		Call: id, Trunk: "c-alpha", Carrier: "c-alpha", Cost: cost, AnsweredAt: now, Answered: 2 * time.Minute,
+		Call: id, Trunk: trunk, Carrier: trunk, Cost: cost, AnsweredAt: now, Answered: 2 * time.Minute,
 		Ended: now.Add(2 * time.Minute), Outcome: billing.Answered, SIP: 200, Q850: 16,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempt := routing.Attempt{Trunk: "c-alpha", Started: now, PDD: 80 * time.Millisecond, SIP: 200, Outcome: "answered"}
+	attempt := routing.Attempt{Trunk: trunk, Started: now, PDD: 80 * time.Millisecond, SIP: 200, Outcome: "answered"}
 	if err := routing.NewStore(db.DB).RecordAttempts(t.Context(), id, []routing.Attempt{attempt}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func deckCostPlus() *cobra.Command {
 	var name string
 	var rule tariff.CostPlus
 	var from moment
-	var dry bool
+	var storing storing
 	c := &cobra.Command{
 		Use:   "cost-plus",
 		Short: "Make the next version of callers' prices from what carriers ask.",
@@ -55,7 +55,7 @@ With several the cheapest of them makes the price of a prefix, each by the deare
 				if from == "" {
 					deck.ActiveFrom = time.Time{} // from its import on, by the database's clock
 				}
-				return storeDeck(cmd, s.decks, deck, dry)
+				return storing.store(cmd, s, tariff.Import{Spec: deck.Spec, Rows: deck.All()})
 			})
 		},
 	}
@@ -68,7 +68,7 @@ With several the cheapest of them makes the price of a prefix, each by the deare
 	parsedFlag(flags, &rule.Floor, "floor", parseLimit, "`AMOUNT` that a minute costs at least, VAT included")
 	parsedFlag(flags, &rule.VAT, "vat", tariff.ParsePercent, "`PERCENT` of value added tax put on top (default: that of CALL)")
 	parsedFlag(flags, &from, "from", parseMoment, "`TIME` from which they count, an instant or a date in the commune's zone (default: now)")
-	flags.BoolVar(&dry, "dry-run", false, "only show what would be made")
+	storing.add(flags)
 	require(c, "retail", "trunks")
 	return c
 }

@@ -18,6 +18,9 @@ import (
 // explain is the one line that stands for an error, with what to do next where that helps.
 func explain(err error) string {
 	line := err.Error()
+	if dear := (*tariff.TooDear)(nil); errors.As(err, &dear) {
+		line += "; look with --dry-run or `telecommune deck diff`, then say --accept"
+	}
 	for _, h := range hints {
 		if errors.Is(err, h.of) {
 			line += "; " + h.next
@@ -67,6 +70,12 @@ var hints = []struct {
 	{routing.ErrNotFound, "`telecommune trunk list` shows what there is"},
 	{tariff.ErrUnknownTrunk, "add it first with `telecommune trunk add CODE --address HOST:PORT`"},
 	{tariff.ErrNotFound, "`telecommune deck list` shows what there is"},
+	{tariff.ErrNoFormat, "`telecommune deck format list` shows what there is"},
+	{tariff.ErrFormatExists, "take it away first with `telecommune deck format remove NAME`"},
+	{tariff.ErrNoChanges, "import the whole deck first"},
+	{tariff.ErrActivated, "`telecommune deck rollback` brings the version before back; import the file again for the same prices"},
+	{tariff.ErrNotInForce, "`telecommune deck list` shows which is"},
+	{tariff.ErrNoneBefore, "import another deck instead"},
 	{tariff.ErrCurrency, "convert its prices, or make them with `telecommune deck cost-plus`"},
 	{tariff.ErrNoExchangeRate, "set one with `telecommune exchange-rate set CURRENCY RATE`"},
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -80,25 +81,42 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 func writeCSV[T any](w io.Writer, rows []T) error {
-	columns := columnsOf(reflect.TypeFor[T]())
-	out := csv.NewWriter(w)
-	record := make([]string, len(columns))
-	for i, c := range columns {
-		record[i] = c.name
-	}
-	if err := out.Write(record); err != nil {
-		return err
-	}
+	out := newCSVWriter[T](w)
 	for _, row := range rows {
-		for i, c := range columns {
-			record[i] = c.in(reflect.ValueOf(row)).text
-		}
-		if err := out.Write(record); err != nil {
+		if err := out.write(row); err != nil {
 			return err
 		}
 	}
-	out.Flush()
-	return out.Error()
+	return out.end()
+}
+
+// csvWriter writes rows as they come, under a header.
+type csvWriter[T any] struct {
+	out     *csv.Writer
+	columns []column
+	record  []string
+	header  error // from writing it
+}
+
+func newCSVWriter[T any](w io.Writer) *csvWriter[T] {
+	c := &csvWriter[T]{out: csv.NewWriter(w), columns: columnsOf(reflect.TypeFor[T]())}
+	for _, column := range c.columns {
+		c.record = append(c.record, column.name)
+	}
+	c.header = c.out.Write(c.record)
+	return c
+}
+
+func (c *csvWriter[T]) write(row T) error {
+	for i, column := range c.columns {
+		c.record[i] = column.in(reflect.ValueOf(row)).text
+	}
+	return c.out.Write(c.record)
+}
+
+func (c *csvWriter[T]) end() error {
+	c.out.Flush()
+	return errors.Join(c.header, c.out.Error())
 }
 
 // writeTable writes n rows of cells, under a header when there are columns, else as pairs of name and value. Figures

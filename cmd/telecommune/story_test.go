@@ -20,7 +20,7 @@ func TestPrices(t *testing.T) {
 	if v["active_from"] != "2026-12-31T23:00:00Z" {
 		t.Errorf("midnight in Berlin is %v", v["active_from"])
 	}
-	ok(t, "deck", "import", "--retail", "p-retail", "--from", "2027-02-01", file(t, "new.csv", head+"7701,0.20,0.05,60,6\n"))
+	ok(t, "deck", "import", "--retail", "p-retail", "--from", "2027-02-01", "--accept", file(t, "new.csv", head+"7701,0.20,0.05,60,6\n"))
 	for _, tt := range []struct{ at, seconds, billed, price, vat, deck string }{
 		{"2027-01-15", "0", "0", "0.00", "0.00", "p-retail@1"},
 		{"2027-01-15", "1", "60", "0.15", "0.02395", "p-retail@1"},
