@@ -33,7 +33,7 @@ CREATE TRIGGER rate_has_deck AFTER INSERT ON rate REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION rate_has_deck();
 CREATE TRIGGER deck_stays BEFORE DELETE OR UPDATE OF id ON deck FOR EACH ROW EXECUTE FUNCTION deck_stays();
 ALTER TABLE rate DROP CONSTRAINT rate_deck_id_fkey;
-REVOKE UPDATE, DELETE ON rate FROM telecommune_app; -- a version is written once and never changed
+REVOKE UPDATE ON rate FROM telecommune_app; -- a version is written once and never changed
 
 -- How carriers write their decks, under a name: the TOML file as it was given.
 CREATE TABLE deck_format (
@@ -45,7 +45,7 @@ GRANT SELECT, INSERT, DELETE ON deck_format TO telecommune_app;
 
 -- +goose Down
 DROP TABLE deck_format;
-GRANT UPDATE, DELETE ON rate TO telecommune_app;
+GRANT UPDATE ON rate TO telecommune_app;
 DELETE FROM rate WHERE deck_id IN (SELECT id FROM deck WHERE active_from IS NULL);
 DELETE FROM deck_holiday WHERE deck_id IN (SELECT id FROM deck WHERE active_from IS NULL);
 DELETE FROM deck WHERE active_from IS NULL;
