@@ -209,14 +209,14 @@ func TestStorePolicies(t *testing.T) {
 	if _, err := db.Exec(`INSERT INTO access_number (number, provider, country) VALUES ('+380441234567', 'p', 'UA')`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.AddTrunk(ctx, routing.Trunk{Code: "T1", Address: "127.0.0.1:5060", Enabled: true}); err != nil {
+	if _, err := store.AddTrunk(ctx, routing.Trunk{Code: "T1", Address: "127.0.0.1:5060", CallerNumber: "+493055501", Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := store.Load(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := s.Plan(noon, kyiv, paid(19_000), vat, 1); brief(p) != "| T1 loop" || p.Policy != want[1] || !s.Ours(kyiv) || s.Ours("+4930") {
+	if p := s.Plan(noon, kyiv, paid(19_000), vat, 1); brief(p) != "| T1 loop" || p.Policy != want[1] || !s.Ours(kyiv) || !s.Ours("+493055501") || s.Ours("+4930") {
 		t.Errorf("%s by %v", brief(p), p.Policy)
 	}
 	if err := store.RemovePolicy(ctx, "380"); err != nil {

@@ -50,6 +50,11 @@ func (s *Snapshot) With(r Rules) *Snapshot {
 	for _, n := range r.Ours {
 		with.ours[n] = true
 	}
+	for i := range s.trunks { // what a trunk shows to be called back on comes in again as well
+		if n := s.trunks[i].CallerNumber; n != "" {
+			with.ours[n] = true
+		}
+	}
 	return &with
 }
 
