@@ -100,6 +100,16 @@ const (
 	Unavailable  Outcome = "unavailable" // our own fault: database away, overload
 	Served       Outcome = "served"      // a service of ours answered: echo, or the menu after the last call of an access call
 	Lost         Outcome = "lost"        // found after a crash, settled up to its last sign of life
+	Tested       Outcome = "test"        // an acceptance call of ours over a trunk
+
+	// What the house does not let anybody call.
+	Emergency        Outcome = "emergency"
+	ShortNumber      Outcome = "short_number"
+	NotInUse         Outcome = "not_in_use"      // no numbering plan knows the number
+	SpecialNumber    Outcome = "special_number"  // premium, shared cost, satellite, personal
+	CountryNotCalled Outcome = "country_blocked" // not in the list of countries
+	NumberBlocked    Outcome = "number_blocked"  // by a rule of the house
+	PriceNotCalled   Outcome = "price_blocked"   // a minute costs more than the house allows
 )
 
 // Settlement closes a call that has a hold.

@@ -151,7 +151,7 @@ func (b *bank) Close(ctx context.Context, c billing.Closing) error {
 	return nil
 }
 
-func (b *bank) recordAttempts(_ context.Context, _ billing.CallID, attempts []routing.Attempt) error {
+func (b *bank) recordAttempts(_ context.Context, _ billing.CallID, plan routing.Plan, attempts []routing.Attempt) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.attempts = append(b.attempts, attempts...)

@@ -37,6 +37,7 @@ type call struct {
 	quote  tariff.Quote
 
 	routes   *routing.Snapshot // the picture that the call is priced and routed by
+	plan     routing.Plan      // what was decided by it; its Number is empty while nothing was
 	hold     billing.Hold      // its Seconds are 0 until authorised
 	attempts []routing.Attempt
 	way      routing.Candidate // the one that answered, or was tried last
@@ -65,22 +66,25 @@ func (c *call) price() ([]routing.Candidate, error) {
 	if c.routes.Ours(c.to) {
 		return nil, errLoop
 	}
-	if c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime)); !known {
-		return nil, errNoRate
-	}
-	if c.caller.PassesAccess {
+	c.quote, known = c.routes.Decks().Quote(c.caller.Tariff, c.to, now, now.Add(answerTime))
+	if known && c.caller.PassesAccess {
 		if err := c.origin.Access.PassOn(c.quote.Row, c.caller.VAT); err != nil {
 			return nil, err
 		}
 		c.quote.Access = c.origin.Access.PassedOn
 	}
 	seed := binary.BigEndian.Uint64(c.origin.Call[8:])
-	plan := c.routes.Plan(now, c.to, c.quote.Row, c.caller.VAT, seed)
-	if len(plan.Candidates) == 0 {
-		c.log.Warn("no way", "number", c.to, "skipped", plan.Skipped)
+	c.plan = c.routes.Route(now, c.to, c.quote, c.caller.VAT, seed)
+	switch {
+	case c.plan.Denied != "":
+		return nil, denied(c.plan.Denied)
+	case !known:
+		return nil, errNoRate
+	case len(c.plan.Candidates) == 0:
+		c.log.Warn("no way", "number", c.to, "skipped", c.plan.Skipped)
 		return nil, errNoWay
 	}
-	return plan.Candidates, nil
+	return c.plan.Candidates, nil
 }
 
 // authorise sets money aside. It goes on when the caller hangs up meanwhile: then it is known what to release.
@@ -116,11 +120,13 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 	for _, way := range ways {
 		claim, refused := c.x.Gate.Take(way.Trunk, c.origin.Call, usageOf(way, c.hold.Seconds))
 		if refused != "" {
-			c.attempts = append(c.attempts, routing.Attempt{Trunk: way.Trunk.Code, Started: time.Now(), Outcome: string(refused)})
+			c.attempts = append(c.attempts, routing.Attempt{
+				Trunk: way.Trunk.Code, Prefix: way.Row.Prefix, Started: time.Now(), Outcome: string(refused),
+			})
 			continue
 		}
 		c.way, c.claim = way, claim
-		far, err := c.attempt(ctx, way.Trunk)
+		far, err := c.attempt(ctx, way)
 		if err == nil {
 			claim.Tried(routing.Answered, "")
 			c.far, c.way = far, c.routes.Answered(way, c.to, far.AnsweredAt())
@@ -147,7 +153,8 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 }
 
 // attempt dials once over one trunk and notes how it went.
-func (c *call) attempt(ctx context.Context, trunk routing.Trunk) (Leg, error) {
+func (c *call) attempt(ctx context.Context, way routing.Candidate) (Leg, error) {
+	trunk := way.Trunk
 	c.x.live.update(c.id, func(l *live) { l.Trunk, l.State = trunk.Code, Dialling })
 	started := time.Now()
 	var pdd atomic.Int64 // the engine tells of ringing from a goroutine of its own
@@ -160,7 +167,9 @@ func (c *call) attempt(ctx context.Context, trunk routing.Trunk) (Leg, error) {
 			c.x.live.update(c.id, (*live).rings)
 		},
 	})
-	note := routing.Attempt{Trunk: trunk.Code, Started: started, SIP: 200, Outcome: string(billing.Answered)}
+	note := routing.Attempt{
+		Trunk: trunk.Code, Prefix: way.Row.Prefix, Started: started, SIP: 200, Outcome: string(billing.Answered),
+	}
 	if err == nil {
 		pdd.CompareAndSwap(0, int64(time.Since(started)))
 	} else {
@@ -201,8 +210,8 @@ func (c *call) close(ctx context.Context, reason error) {
 			Outcome: s.Outcome, SIP: s.SIP, Q850: s.Q850,
 		})
 	}
-	if err == nil && len(c.attempts) > 0 {
-		err = c.x.Attempts(ctx, c.origin.Call, c.attempts)
+	if err == nil && c.plan.Number != "" {
+		err = c.x.Attempts(ctx, c.origin.Call, c.plan, c.attempts)
 	}
 	if err != nil {
 		c.log.Error("record call", "call", c.origin.Call, "err", err)

@@ -8,13 +8,15 @@ import (
 	"github.com/nyaruka/phonenumbers/v2"
 
 	"telecommune/internal/e164"
+	"telecommune/routing"
 )
 
 // maxDialled is the most digits of a number as people dial it: 15 of ITU-T E.164 behind an international prefix of
 // three, such as 011.
 const maxDialled = 18
 
-// ErrDialled is returned by Dialled for what is no telephone number.
+// ErrDialled is returned by Dialled for what is no telephone number. What is a short number in the country wraps the
+// reason of routing for which it isn't called as well.
 var ErrDialled = errors.New("not a number that can be dialled")
 
 // Dialled reads a number as it is dialled in a country (ISO 3166, such as DE): `+` or `00` and an international number,
@@ -34,10 +36,13 @@ func Dialled(s, country string) (e164.Number, error) {
 	if national := valid(digits, country); national != "" && !plus {
 		return national, nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("%q in %s: %w", s, country, ErrDialled)
+	if err == nil {
+		return foreign, nil
 	}
-	return foreign, nil
+	if short := routing.OfShort(digits, country); short != "" {
+		return "", fmt.Errorf("%q in %s: %w: %w", s, country, ErrDialled, denied(short))
+	}
+	return "", fmt.Errorf("%q in %s: %w", s, country, ErrDialled)
 }
 
 // valid gives the number that s stands for in a country, or none when the numbering plans don't know it.

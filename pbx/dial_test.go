@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"telecommune/internal/e164"
+	"telecommune/routing"
 )
 
 func TestDialled(t *testing.T) {
@@ -71,6 +72,34 @@ func TestDialled(t *testing.T) {
 		}
 		if err != nil && (!errors.Is(err, ErrDialled) || len(err.Error()) > 120) {
 			t.Errorf("%s: error %v, want a short ErrDialled", tc.why, err)
+		}
+	}
+}
+
+// What is a short number where it is dialled says so, for a prompt of its own.
+func TestDialledShort(t *testing.T) {
+	for _, tc := range []struct {
+		why, country, dialled string
+		want                  routing.Denial
+	}{
+		{"emergency, Europe", "DE", "112", routing.Emergency},
+		{"emergency, Germany", "DE", "110", routing.Emergency},
+		{"emergency, France", "FR", "15", routing.Emergency},
+		{"emergency, Ukraine", "UA", "103", routing.Emergency},
+		{"emergency, Australia", "AU", "000", routing.Emergency},
+		{"emergency of another country: a traveller in distress", "DE", "911", routing.Emergency},
+		{"emergency of another country", "US", "999", routing.Emergency},
+		{"directory", "DE", "11833", routing.Short},
+		{"public authorities", "DE", "115", routing.Short},
+		{"America's directory", "US", "411", routing.Short},
+		{"too short, and nothing", "DE", "030", ""},
+		{"a local number", "DE", "123456", ""},
+	} {
+		_, err := Dialled(tc.dialled, tc.country)
+		var short denied
+		errors.As(err, &short)
+		if !errors.Is(err, ErrDialled) || routing.Denial(short) != tc.want {
+			t.Errorf("%s: %s in %s: %v, want %q", tc.why, tc.dialled, tc.country, err, tc.want)
 		}
 	}
 }

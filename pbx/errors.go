@@ -7,6 +7,7 @@ import (
 
 	"telecommune/billing"
 	"telecommune/pbx/prompt"
+	"telecommune/routing"
 )
 
 var (
@@ -34,6 +35,11 @@ var (
 	errPanic      = errors.New("panic")
 )
 
+// denied is that a number may not be called, for a reason of routing.
+type denied routing.Denial
+
+func (d denied) Error() string { return "the number may not be called: " + string(d) }
+
 // verdict is what a reason means: to the caller's network, to the caller, to the records, and to the story.
 type verdict struct {
 	err     error
@@ -59,6 +65,17 @@ var verdicts = []verdict{
 	{billing.ErrBlocked, Rejected, say(prompt.Blocked), billing.Refused, false},
 	{billing.ErrNoContact, NotFound, say(prompt.NoContact), billing.NoNumber, false},
 	{errNoNumber, NotFound, nil, billing.NoNumber, false},
+
+	{denied(routing.Emergency), Rejected, say(prompt.Emergency), billing.Emergency, false}, // the phone must be free at once
+	{denied(routing.Short), NotFound, say(prompt.ShortNumber), billing.ShortNumber, true},
+	{denied(routing.Unallocated), NotFound, say(prompt.NotInUse), billing.NotInUse, true},
+	{denied(routing.Premium), Rejected, say(prompt.SpecialNumber), billing.SpecialNumber, true},
+	{denied(routing.SharedCost), Rejected, say(prompt.SpecialNumber), billing.SpecialNumber, true},
+	{denied(routing.Satellite), Rejected, say(prompt.SpecialNumber), billing.SpecialNumber, true},
+	{denied(routing.Personal), Rejected, say(prompt.SpecialNumber), billing.SpecialNumber, true},
+	{denied(routing.Foreign), Rejected, say(prompt.CountryNotCalled), billing.CountryNotCalled, true},
+	{denied(routing.OwnRule), Rejected, say(prompt.CannotBeCalled), billing.NumberBlocked, true},
+	{denied(routing.TooDear), Rejected, say(prompt.PriceNotCalled), billing.PriceNotCalled, true},
 
 	{errNoRate, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},
 	{errLoop, NotFound, say(prompt.CannotBeCalled), billing.Refused, true},

@@ -22,11 +22,12 @@ type Config struct {
 	Signs     func(context.Context, []billing.Sign) error // stores signs of life
 	Routes    func() *routing.Snapshot                    // the newest
 	Gate      *routing.Gate
-	Attempts  func(context.Context, billing.CallID, []routing.Attempt) error // stores the attempts of a closed call
-	Admission func() *Admission                                              // the newest
-	Prompts   *prompt.Library
-	Node      string
-	Log       *slog.Logger
+	Admission func() *Admission // the newest
+	// Attempts stores the plan and the attempts of a closed call.
+	Attempts func(context.Context, billing.CallID, routing.Plan, []routing.Attempt) error
+	Prompts  *prompt.Library
+	Node     string
+	Log      *slog.Logger
 
 	// Destinations tells answers that look false; nil: one that begins to learn.
 	Destinations *routing.Destinations

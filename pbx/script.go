@@ -163,11 +163,27 @@ func (a *accessCall) whereTo(ctx context.Context, news []prompt.Phrase) (e164.Nu
 			if err == nil {
 				return number, nil
 			}
-			news = say(prompt.WrongNumber)
+			if news, err = a.wrongNumber(err); err != nil {
+				return "", err
+			}
 			wrong++
 		}
 	}
 	return "", errNoNumber
+}
+
+// wrongNumber is what a caller is told who dialled no number; an error, when the access call ends with that.
+func (a *accessCall) wrongNumber(err error) ([]prompt.Phrase, error) {
+	var short denied
+	if !errors.As(err, &short) {
+		return say(prompt.WrongNumber), nil
+	}
+	a.log.Warn("short number dialled", "account", a.caller.Account, "err", err)
+	told := verdictOn(short)
+	if !told.next {
+		return nil, short
+	}
+	return told.say, nil
 }
 
 // echo lets callers hear themselves. Nobody needs an account for that.

@@ -40,7 +40,9 @@ func TestKnownPhoneMakesACall(t *testing.T) {
 		if to := x.dialled[0]; to.CallerID != anna || to.Limit != 150*time.Second || to.RingTimeout != time.Minute {
 			t.Errorf("dialled %+v", to)
 		}
-		want := routing.Attempt{Trunk: "cheap", Started: x.bank.attempts[0].Started, PDD: 2 * time.Second, SIP: 200, Outcome: "answered"}
+		want := routing.Attempt{
+			Trunk: "cheap", Prefix: "380", Started: x.bank.attempts[0].Started, PDD: 2 * time.Second, SIP: 200, Outcome: "answered",
+		}
 		if !slices.Equal(x.bank.attempts, []routing.Attempt{want}) {
 			t.Errorf("attempts %+v", x.bank.attempts)
 		}
@@ -192,8 +194,8 @@ func TestCallsThatComeToNothing(t *testing.T) {
 		tried  string // attempts
 	}{
 		{
-			"no rate", "0032123456#", nil, say(prompt.CannotBeCalled, prompt.AskNextNumber),
-			[]string{"close refused +32123456, 404/1"},
+			"no rate", "0033123456789#", nil, say(prompt.CannotBeCalled, prompt.AskNextNumber),
+			[]string{"close refused +33123456789, 404/1"},
 			"",
 		},
 		{
@@ -392,7 +394,7 @@ func TestWrongNumbersThreeTimes(t *testing.T) {
 		p.hears(prompt.AskNumber)
 		p.types("*21*5#")
 		p.hears(prompt.WrongNumber, prompt.AskNumber)
-		p.types("112#")
+		p.types("030#")
 		p.hears(prompt.WrongNumber, prompt.AskNumber)
 		p.types("0000000000000000000")
 		p.hears(prompt.Goodbye)

@@ -13,6 +13,14 @@ var (
 	ErrExists = errors.New("there is a trunk with this code already")
 	// ErrNoPolicy is returned by RemovePolicy for a prefix that has none.
 	ErrNoPolicy = errors.New("no such policy")
+	// ErrNoRule is returned by RemoveRule for a prefix without a rule.
+	ErrNoRule = errors.New("no such rule")
+	// ErrNote is returned by SetRule for a text that is too long.
+	ErrNote = errors.New("want a text of at most 200 characters")
+	// ErrPrefix is returned by ParsePrefix.
+	ErrPrefix = errors.New("not a prefix: want 1 to 15 digits that begin with a country code, such as 4918")
+	// ErrCountries is returned by ParseCountries.
+	ErrCountries = errors.New("not a list of countries: want two letters of ISO 3166 each, such as DE,UA, or all")
 )
 
 // FieldError is returned by AddTrunk and SetTrunk for a trunk that can't be, and by SetPolicy for a policy: the field, and

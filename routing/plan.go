@@ -31,6 +31,8 @@ const (
 	Unhealthy  Reason = "unhealthy"   // it failed too often, is not registered, or does not answer OPTIONS
 	NoBalance  Reason = "no_balance"  // what is left with its carrier would not pay for the call
 	SpendLimit Reason = "spend_limit" // its minutes or money of the day or month are used up
+
+	Blocked Reason = "blocked" // the number may not be called, over whatever trunk: Plan.Denied says why
 )
 
 // Plan is the ways to reach a number, in the order they are tried, and the trunks that are no way with the reason.
@@ -38,6 +40,7 @@ type Plan struct {
 	Number     e164.Number
 	At         time.Time
 	Policy     Policy // that they are ranked by
+	Denied     Denial // why the number may not be called; empty when it may
 	Candidates []Candidate
 	Skipped    []Skip
 }
@@ -131,7 +134,9 @@ func (s *Snapshot) reason(t *Trunk, to e164.Number, at time.Time) Reason {
 
 // Without moves the candidates that closed gives a reason for to the skipped ones; Gate.Full is such a function.
 func (p Plan) Without(closed func(Trunk) Reason) Plan {
-	rest := Plan{Number: p.Number, At: p.At, Policy: p.Policy, Candidates: []Candidate{}, Skipped: slices.Clone(p.Skipped)}
+	rest := Plan{
+		Number: p.Number, At: p.At, Denied: p.Denied, Policy: p.Policy, Candidates: []Candidate{}, Skipped: slices.Clone(p.Skipped),
+	}
 	for _, c := range p.Candidates {
 		if reason := closed(c.Trunk); reason != "" {
 			rest.Skipped = append(rest.Skipped, Skip{c.Trunk.Code, reason})

@@ -17,6 +17,7 @@ type Snapshot struct {
 	policies []Policy
 	ours     map[e164.Number]bool
 	quality  *Quality
+	barring  Barring
 }
 
 // Rules are what a snapshot goes by beside trunks and decks. The zero Rules are none.
@@ -24,11 +25,12 @@ type Rules struct {
 	Policies []Policy
 	Ours     []e164.Number // the access numbers
 	Quality  *Quality
+	Barring  *Barring // nil: the default one
 }
 
 // NewSnapshot makes a snapshot of its own copy of trunks, without rules.
 func NewSnapshot(trunks []Trunk, decks *tariff.Decks) *Snapshot {
-	s := &Snapshot{trunks: slices.Clone(trunks), decks: decks}
+	s := &Snapshot{trunks: slices.Clone(trunks), decks: decks, barring: NewBarring(Limits{MaxRate: DefaultMaxRate}, nil)}
 	for i, t := range s.trunks {
 		s.trunks[i] = t.located()
 	}
@@ -54,6 +56,9 @@ func (s *Snapshot) With(r Rules) *Snapshot {
 		if n := s.trunks[i].CallerNumber; n != "" {
 			with.ours[n] = true
 		}
+	}
+	if r.Barring != nil {
+		with.barring = *r.Barring
 	}
 	return &with
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/postgres"
@@ -66,6 +64,11 @@ func (s *Store) load(ctx context.Context, decks *tariff.Decks) (*Snapshot, error
 	if err := s.db.SelectContext(ctx, &rules.Ours, `SELECT number FROM access_number`); err != nil {
 		return nil, fmt.Errorf("read access numbers: %w", err)
 	}
+	barring, err := s.barring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules.Barring = &barring
 	return NewSnapshot(trunks, decks).With(rules), nil
 }
 
@@ -191,59 +194,4 @@ func get(ctx context.Context, q sqlx.QueryerContext, into *Trunk, query, code st
 		return ErrNotFound
 	}
 	return err
-}
-
-// RecordAttempts stores all attempts of a call, in the order they were made. It may be repeated: what is stored stays.
-func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, attempts []Attempt) error {
-	n := len(attempts)
-	trunks, started, outcomes := make([]string, n), make([]time.Time, n), make([]string, n)
-	pdd, sip, q850, suspect := make([]int64, n), make([]int64, n), make([]int64, n), make([]string, n)
-	for i, a := range attempts {
-		trunks[i], started[i], outcomes[i] = a.Trunk, a.Started, a.Outcome
-		pdd[i], sip[i], q850[i], suspect[i] = a.PDD.Milliseconds(), int64(a.SIP), int64(a.Q850), a.Suspect
-	}
-	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO attempt (call_id, n, trunk, started_at, pdd_ms, sip, q850, outcome, suspect)
-		SELECT $1, a.n, a.trunk, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome, a.suspect
-		FROM unnest($2::text[], $3::timestamptz[], $4::integer[], $5::integer[], $6::integer[], $7::text[], $8::text[])
-			WITH ORDINALITY AS a (trunk, started_at, pdd_ms, sip, q850, outcome, suspect, n)
-		ON CONFLICT (call_id, n) DO NOTHING`,
-		call, pq.Array(trunks), pq.Array(started), pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes),
-		pq.Array(suspect))
-	if err != nil {
-		return fmt.Errorf("record %d attempts of call %s: %w", n, call, err)
-	}
-	return nil
-}
-
-// Attempts gives the attempts of a call in the order they were made.
-func (s *Store) Attempts(ctx context.Context, call uuid.UUID) ([]Attempt, error) {
-	attempts, err := s.AttemptsOf(ctx, []uuid.UUID{call})
-	return append([]Attempt{}, attempts[call]...), err
-}
-
-// AttemptsOf gives the attempts of several calls, of each in the order they were made.
-func (s *Store) AttemptsOf(ctx context.Context, calls []uuid.UUID) (map[uuid.UUID][]Attempt, error) {
-	var rows []struct {
-		Call    uuid.UUID `db:"call_id"`
-		Trunk   string    `db:"trunk"`
-		Started time.Time `db:"started_at"`
-		PDD     int64     `db:"pdd_ms"`
-		SIP     int       `db:"sip"`
-		Q850    int       `db:"q850"`
-		Outcome string    `db:"outcome"`
-		Suspect string    `db:"suspect"`
-	}
-	err := s.db.SelectContext(ctx, &rows, `
-		SELECT call_id, trunk, started_at, pdd_ms, sip, q850, outcome, suspect FROM attempt
-		WHERE call_id = ANY ($1::uuid[]) ORDER BY call_id, n`, pq.Array(calls))
-	if err != nil {
-		return nil, fmt.Errorf("attempts of %d calls: %w", len(calls), err)
-	}
-	attempts := map[uuid.UUID][]Attempt{}
-	for _, r := range rows {
-		a := Attempt{r.Trunk, r.Started.UTC(), time.Duration(r.PDD) * time.Millisecond, r.SIP, r.Q850, r.Outcome, r.Suspect}
-		attempts[r.Call] = append(attempts[r.Call], a)
-	}
-	return attempts, nil
 }

@@ -261,11 +261,18 @@ func TestStoreAttempts(t *testing.T) {
 	if got, err := store.Attempts(ctx, call); err != nil || got == nil || len(got) > 0 {
 		t.Errorf("of no call: %v, %v", got, err)
 	}
+	plan := routing.Plan{
+		Number: "+380441234567", At: noon, Denied: "", Skipped: []routing.Skip{{Trunk: "T3", Reason: routing.NoRate}},
+		Candidates: []routing.Candidate{{Rank: 1, Trunk: routing.Trunk{Code: "T1"}, Row: tariff.Row{Prefix: "380", RatePerMinute: 8000, Deck: "T1 v3"}, Cost: 24_000}},
+	}
+	if got, err := store.Route(ctx, call); err != nil || got != nil {
+		t.Errorf("plan of no call: %v, %v", got, err)
+	}
 	want := []routing.Attempt{
-		{Trunk: "T1", Started: noon, SIP: 503, Q850: 34, Outcome: "failed"},
+		{Trunk: "T1", Prefix: "380", Started: noon, SIP: 503, Q850: 34, Outcome: "failed"},
 		{Trunk: "T2", Started: noon.Add(time.Second), PDD: 1234 * time.Millisecond, SIP: 200, Q850: 16, Outcome: "answered, 'quoted' {\"\\", Suspect: "fast short"},
 	}
-	if err := store.RecordAttempts(ctx, call, want); err == nil {
+	if err := store.RecordAttempts(ctx, call, plan, want); err == nil {
 		t.Error("attempts of a call that is not there were stored")
 	}
 	_, err := db.Exec(`INSERT INTO call (id, access_call, node, provider, access_number, started_at) VALUES ($1, $1, 'n', 'p', '+4930', now())`, call)
@@ -273,15 +280,18 @@ func TestStoreAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time as after an answer that was lost
-		if err := store.RecordAttempts(ctx, call, want); err != nil {
+		if err := store.RecordAttempts(ctx, call, plan, want); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := store.Attempts(ctx, call); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 		}
 	}
-	if err := store.RecordAttempts(ctx, call, nil); err != nil {
+	if err := store.RecordAttempts(ctx, call, plan, nil); err != nil {
 		t.Errorf("no attempts: %v", err)
+	}
+	if got, err := store.Route(ctx, call); err != nil || !reflect.DeepEqual(*got, plan.Explain()) {
+		t.Errorf("plan: %+v, %v; want %+v", got, err, plan.Explain())
 	}
 	got, err := json.Marshal(want[1:])
 	if err != nil || string(got) != `[{"trunk":"T2","started_at":"2027-06-01T12:00:01Z","pdd_ms":1234,"sip":200,"q850":16,"outcome":"answered, 'quoted' {\"\\","suspect":"fast short"}]` {

@@ -98,7 +98,7 @@ func TestStoreHistory(t *testing.T) {
 	} {
 		call := ended(t, db, now.Add(-time.Duration(i)*time.Second), 100, 1)
 		a.Started = now.Add(-112*time.Second - time.Duration(i)*time.Second) // answered twelve seconds later
-		if err := store.RecordAttempts(ctx, call, []routing.Attempt{a}); err != nil {
+		if err := store.RecordAttempts(ctx, call, routing.Plan{}, []routing.Attempt{a}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -123,7 +123,8 @@ func TestHugeAmountsKeepTheLayout(t *testing.T) {
 func TestEveryOutcomeHasWords(t *testing.T) {
 	for _, o := range []billing.Outcome{
 		billing.Busy, billing.NotAnswered, billing.GaveUp, billing.Failed, billing.Refused, billing.NoNumber,
-		billing.Unavailable, billing.Served, billing.Lost,
+		billing.Unavailable, billing.Served, billing.Lost, billing.Emergency, billing.ShortNumber, billing.NotInUse,
+		billing.SpecialNumber, billing.CountryNotCalled, billing.NumberBlocked, billing.PriceNotCalled,
 	} {
 		if outcomes[o] == "" {
 			t.Errorf("no words for %q", o)

@@ -86,6 +86,14 @@ var outcomes = map[billing.Outcome]string{
 	billing.Unavailable: "our service was not available",
 	billing.Served:      "a service of ours",
 	billing.Lost:        "cut off by a fault of ours",
+
+	billing.Emergency:        "an emergency number: dial it from your own phone",
+	billing.ShortNumber:      "a short number",
+	billing.NotInUse:         "the number is not in use",
+	billing.SpecialNumber:    "a premium, shared cost, satellite or personal number",
+	billing.CountryNotCalled: "a country that is not called from here",
+	billing.NumberBlocked:    "a number that is not called from here",
+	billing.PriceNotCalled:   "a minute costs more than is called from here",
 }
 
 // The words for kinds of bookings.

@@ -29,6 +29,7 @@ const (
 	controlSocket  = "serve.sock"    // in the state folder; what commands ask a running serve
 	maxCalls       = 1000            // access calls at once; one more is told so, and leaves a row
 	refreshEvery   = time.Second     // changes take effect within two of them
+	countEvery     = time.Minute     // so that whoever asks for figures has little to count himself
 	drainTime      = 5 * time.Minute // for calls in progress when the program is asked to end
 	closePagesTime = 5 * time.Second // for pages being read while the program ends
 )
@@ -40,6 +41,7 @@ type app struct {
 	picture  *picture
 	gate     *routing.Gate
 	engine   *sipua.Engine
+	tests    *acceptance
 	exchange *pbx.Exchange
 	proxies  []netip.Prefix
 	pages    net.Listener
@@ -94,15 +96,15 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.control, err = listenControl(c.State); err != nil {
 		return a, err
 	}
-	public, _ := netip.ParseAddr(c.Public) // checked; none when it is empty
 	a.engine, err = sipua.New(sipua.Config{
-		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: public, UserAgent: "telecommune", Log: log,
+		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Log: log,
 		Admission: a.picture.admission.Load,
 		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() }, Health: a.gate,
 	})
 	if err != nil {
 		return a, err
 	}
+	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
@@ -121,12 +123,13 @@ func (a *app) Run(ctx context.Context) error {
 	ground.Go(func() error { return a.db.Run(base) })
 	ground.Go(func() error { return a.bank.Run(base) })
 	ground.Go(func() error { return a.picture.follow(base) })
+	ground.Go(func() error { return a.count(base) })
 
 	calls, callsCtx := errgroup.WithContext(ctx)
 	calls.Go(func() error { return a.exchange.Run(callsCtx) })
 	calls.Go(func() error { return servePages(callsCtx, web.NewServer(web.New(a.webOptions())), a.pages) })
 	calls.Go(func() error {
-		return servePages(callsCtx, &http.Server{Handler: controlHandler(a.exchange, a.gate), ReadHeaderTimeout: time.Second}, a.control)
+		return servePages(callsCtx, &http.Server{Handler: controlHandler(a.exchange, a.tests), ReadHeaderTimeout: time.Second}, a.control)
 	})
 	calls.Go(func() error { // what is below the calls fails: they end as well
 		select {
@@ -137,8 +140,25 @@ func (a *app) Run(ctx context.Context) error {
 		}
 	})
 	err := calls.Wait()
+	a.tests.running.Wait() // they have ended with the engine, and are written down
 	stop()
 	return errors.Join(ground.Wait(), err)
+}
+
+// count keeps the figures of trunks up to date until ctx ends.
+func (a *app) count(ctx context.Context) error {
+	tick := time.NewTicker(countEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := a.picture.routing.Count(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("figures of trunks are not up to date", "err", err)
+		}
+	}
 }
 
 func (a *app) webOptions() web.Options {

@@ -97,7 +97,7 @@ func communeZone(ctx context.Context, s services) (*time.Location, error) {
 func callShow() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
-		Short:   "Show a call and the attempts to reach its number.",
+		Short:   "Show a call, the attempts to reach its number, and the plan that it was routed by.",
 		Example: "  telecommune call show 01987a3c-5f2e-7c1d-8a4b-0123456789ab",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,6 +110,12 @@ func callShow() *cobra.Command {
 	}
 }
 
+// callStory is a call with all that is known of how it was reached.
+type callStory struct {
+	callInfo
+	Route *routing.Explanation `json:"route"` // the plan it was routed by; null when none was made
+}
+
 func showCall(cmd *cobra.Command, s services, id uuid.UUID) error {
 	c, err := s.billing.Call(cmd.Context(), id)
 	if err != nil {
@@ -119,8 +125,24 @@ func showCall(cmd *cobra.Command, s services, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	if err := show(cmd, newCallInfo(c, attempts)); err != nil || len(attempts) == 0 || outputFormat(cmd) != formatTable {
+	route, err := s.trunks.Route(cmd.Context(), id)
+	if err != nil {
 		return err
+	}
+	if err := show(cmd, callStory{newCallInfo(c, attempts), route}); err != nil || outputFormat(cmd) != formatTable {
+		return err
+	}
+	if err := listAttempts(cmd, attempts); err != nil || route == nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "\nThe plan it was routed by:")
+	return listRoute(cmd, *route, route.Candidates)
+}
+
+// listAttempts writes attempts as a table below a call.
+func listAttempts(cmd *cobra.Command, attempts []routing.Attempt) error {
+	if len(attempts) == 0 {
+		return nil
 	}
 	fmt.Fprintln(cmd.OutOrStdout())
 	rows := make([]attemptRow, len(attempts))

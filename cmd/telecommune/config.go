@@ -218,3 +218,9 @@ func (c *Config) check() error {
 	c.State = abs
 	return nil
 }
+
+// public is the address that others are told; none when it is not given. It was checked.
+func (c Config) public() netip.Addr {
+	addr, _ := netip.ParseAddr(c.Public)
+	return addr
+}

@@ -36,6 +36,7 @@ func TestContract(t *testing.T) {
 		"caller_id caller_number trusted channels cps minutes_day minutes_month spend_day spend_month prepaid prepaid_floor " +
 		"priority weight prepaid_at hours zone failover ring_seconds enabled health why since refuses calls used_day used_month spent_day " +
 		"spent_month balance"
+	trunks += " attempts answered asr ner acd pdd_ms answered_seconds cost margin"
 	trunk := trunks + " answers suspect"
 
 	steps := []struct{ command, fields string }{
@@ -82,8 +83,11 @@ func TestContract(t *testing.T) {
 		{"voucher issue 1.00 --account c-anna", voucher + " code"},
 		{"carrier invoice add c-1 --carrier c-alpha --amount 1.00 --period 2027-06", invoice},
 		{"carrier invoice pay c-1 --carrier c-alpha", invoice},
-		{"route explain +998711234567 --account c-anna", "number at policy candidates skipped"},
+		{"route explain +998711234567 --account c-anna", "number at denied policy candidates skipped"},
 		{"route policy set 998 --strategy quality --band 15", "prefix strategy band"},
+		{"route rule set 99890 allow --max-rate 1.50 --text why", "prefix action max_rate text"},
+		{"route limit show", "max_rate countries"},
+		{"route limit set --max-rate 1.00", "max_rate countries"},
 		{"rate explain +998711234567 --seconds 125 --account c-anna", "number at prefix destination deck " +
 			"effective_from effective_to window currency rate_per_minute connect_fee interval_first interval_next grace_seconds minimum_charge rounding_unit rounding_mode " +
 			"exchange_rate billed_seconds price vat"},
@@ -106,11 +110,12 @@ func TestContract(t *testing.T) {
 	checkFields(t, "voucher batch", bought[1], voucher+" code")
 	checkFields(t, "voucher void", object(t, "voucher", "void", bought[0]["batch"].(string), "--text", "x"), batch)
 
-	id := oneCall(t)
+	id := oneCall(t, "c")
 	call := "id account access_number caller number destination trunk started_at answered_at ended_at answered_seconds " +
 		"billed_seconds price vat carrier_cost access_price access_cost currency outcome sip q850 attempts entry"
 	shown := object(t, "call", "show", id.String())
-	checkFields(t, "call show", shown, call)
+	checkFields(t, "call show", shown, call+" route")
+	checkFields(t, "route of a call", shown["route"].(map[string]any), "number at denied policy candidates skipped")
 	attempts := shown["attempts"].([]any)
 	if len(attempts) != 1 {
 		t.Fatalf("attempts: %v", attempts)
@@ -121,6 +126,8 @@ func TestContract(t *testing.T) {
 		{"provider list", "code address|user trust_caller_id"},
 		{"access-number list", "number provider country language service " + accessCost},
 		{"trunk list", trunks},
+		{"trunk quality --by prefix", "from trunk country prefix attempts answered asr ner acd pdd_ms answered_seconds price vat cost margin failures"},
+		{"route rule list", "prefix action max_rate text"},
 		{"deck list --retail c-retail", version},
 		{"deck export --retail c-retail", row},
 		{"deck export c-retail@1", row},
@@ -205,10 +212,11 @@ func checkFields(t *testing.T, what string, o map[string]any, fields string) {
 	}
 }
 
-// oneCall makes a call of two minutes in the books, as the exchange would.
-func oneCall(t *testing.T) billing.CallID {
+// oneCall makes a call of two minutes in the books, as the exchange would: of the account, the tariff and the trunk whose
+// codes begin so.
+func oneCall(t *testing.T, begin string) billing.CallID {
 	t.Helper()
-	return callOver(t, "c-alpha", "c-retail", "c-anna")
+	return callOver(t, begin+"-alpha", begin+"-retail", begin+"-anna")
 }
 
 // callOver settles a call of two minutes to +998711234567 over a trunk, for an account that pays by a retail deck.
@@ -239,8 +247,9 @@ func callOver(t *testing.T, trunk, deck, account string) billing.CallID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempt := routing.Attempt{Trunk: trunk, Started: now, PDD: 80 * time.Millisecond, SIP: 200, Outcome: "answered"}
-	if err := routing.NewStore(db.DB).RecordAttempts(t.Context(), id, []routing.Attempt{attempt}); err != nil {
+	plan := snapshot.Plan(now, "+998711234567", retail, 0, 0)
+	attempt := routing.Attempt{Trunk: trunk, Prefix: cost.Prefix, Started: now, PDD: 80 * time.Millisecond, SIP: 200, Outcome: "answered"}
+	if err := routing.NewStore(db.DB).RecordAttempts(t.Context(), id, plan, []routing.Attempt{attempt}); err != nil {
 		t.Fatal(err)
 	}
 	return id

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,9 +25,16 @@ import (
 //	GET  /calls              the callers on the line
 //	POST /calls/{id}/hangup  ends a call, or an access call
 //	GET  /trunks             how each trunk is now
+//	POST /test               makes an acceptance call
+
+// testAnswer is what serve says of an acceptance call.
+type testAnswer struct {
+	Report testReport `json:"report"`
+	Error  string     `json:"error"` // why there is none, or why it is not in the books
+}
 
 // controlHandler answers for a running exchange.
-func controlHandler(x *pbx.Exchange, gate *routing.Gate) http.Handler {
+func controlHandler(x *pbx.Exchange, tests *acceptance) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { reply(w, x.Live()) })
 	mux.HandleFunc("POST /calls/{id}/hangup", func(w http.ResponseWriter, r *http.Request) {
@@ -48,9 +56,22 @@ func controlHandler(x *pbx.Exchange, gate *routing.Gate) http.Handler {
 	mux.HandleFunc("GET /trunks", func(w http.ResponseWriter, _ *http.Request) {
 		live := []routing.Live{}
 		for _, t := range x.Routes().Trunks() {
-			live = append(live, gate.Live(t))
+			live = append(live, tests.gate.Live(t))
 		}
 		reply(w, live)
+	})
+	mux.HandleFunc("POST /test", func(w http.ResponseWriter, r *http.Request) {
+		var asked testRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&asked); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		report, err := tests.call(r.Context(), asked)
+		answer := testAnswer{Report: report}
+		if err != nil {
+			answer.Error = explain(err)
+		}
+		reply(w, answer)
 	})
 	return mux
 }
@@ -91,13 +112,13 @@ func askServe(state string) *control {
 
 // live lists the callers on the line.
 func (c *control) live(ctx context.Context) (calls []pbx.LiveCall, err error) {
-	return calls, c.ask(ctx, http.MethodGet, "/calls", &calls)
+	return calls, c.ask(ctx, http.MethodGet, "/calls", nil, &calls)
 }
 
 // trunks tells how trunks are, by code.
 func (c *control) trunks(ctx context.Context) (map[string]routing.Live, error) {
 	var all []routing.Live
-	if err := c.ask(ctx, http.MethodGet, "/trunks", &all); err != nil {
+	if err := c.ask(ctx, http.MethodGet, "/trunks", nil, &all); err != nil {
 		return nil, err
 	}
 	live := map[string]routing.Live{}
@@ -109,11 +130,30 @@ func (c *control) trunks(ctx context.Context) (map[string]routing.Live, error) {
 
 // hangup ends a call, or an access call: pbx.ErrNoCall.
 func (c *control) hangup(ctx context.Context, id uuid.UUID) error {
-	return c.ask(ctx, http.MethodPost, "/calls/"+id.String()+"/hangup", nil)
+	return c.ask(ctx, http.MethodPost, "/calls/"+id.String()+"/hangup", nil, nil)
 }
 
-func (c *control) ask(ctx context.Context, method, path string, into any) (err error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://serve"+path, nil)
+// test has an acceptance call made. Its length is the call's own: serve bounds it.
+func (c *control) test(ctx context.Context, r testRequest) (testReport, error) {
+	patient := *c
+	patient.client.Timeout = 0
+	var answer testAnswer
+	if err := patient.ask(ctx, http.MethodPost, "/test", r, &answer); err != nil {
+		return testReport{}, err
+	}
+	if answer.Error != "" {
+		return testReport{}, errors.New(answer.Error)
+	}
+	return answer.Report, nil
+}
+
+// ask sends a request with a body, null for nothing, and reads the answer unless into is.
+func (c *control) ask(ctx context.Context, method, path string, send, into any) (err error) {
+	body, err := json.Marshal(send)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://serve"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -125,7 +165,7 @@ func (c *control) ask(ctx context.Context, method, path string, into any) (err e
 		return fmt.Errorf("ask serve: %w", err)
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask serve: %w", err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"telecommune/pbx"
 	"telecommune/pbx/simcarrier"
 )
 
@@ -125,6 +126,11 @@ func TestBesideServe(t *testing.T) {
 	case <-call.Done():
 	case <-time.After(10 * time.Second):
 		t.Error("the phone was not hung up")
+	}
+	for range 2 { // a test call takes the one channel, and gives it back
+		if r := beside("trunk test alpha +442079460103 --seconds 1"); r.code != 0 || decode[testReport](t, r.out).Media.Verdict != pbx.TwoWay {
+			t.Errorf("test call by serve: exit %d, %s%s", r.code, r.out, r.err)
+		}
 	}
 	again := []string{"call", "hangup", calls[0]["id"].(string), "--state", dir}
 	checkRefusal(t, tcWith(t, "", again...), exitFailed, []string{"no such call in progress"}, again)

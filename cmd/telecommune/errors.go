@@ -68,6 +68,7 @@ var hints = []struct {
 
 	{routing.ErrExists, "change it with `telecommune trunk set CODE`"},
 	{routing.ErrNotFound, "`telecommune trunk list` shows what there is"},
+	{routing.ErrNoRule, "`telecommune route rule list` shows what there is"},
 	{tariff.ErrUnknownTrunk, "add it first with `telecommune trunk add CODE --address HOST:PORT`"},
 	{tariff.ErrNotFound, "`telecommune deck list` shows what there is"},
 	{tariff.ErrNoFormat, "`telecommune deck format list` shows what there is"},

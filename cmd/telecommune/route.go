@@ -10,30 +10,19 @@ import (
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
-	"telecommune/internal/money"
 	"telecommune/routing"
 )
 
 // routeInfo is what `route explain` shows.
 type routeInfo struct {
-	Number     e164.Number     `json:"number"`
-	At         time.Time       `json:"at"`
-	Policy     routing.Policy  `json:"policy"` // that ranks the candidates
-	Candidates []candidateInfo `json:"candidates"`
-	Skipped    []routing.Skip  `json:"skipped"`
+	routing.Explanation
+	Candidates []candidateInfo `json:"candidates"` // in the place of the explanation's
 }
 
 // candidateInfo is a trunk that may carry the call.
 type candidateInfo struct {
-	Rank          int                 `json:"rank"`
-	Trunk         string              `json:"trunk"`
-	Prefix        string              `json:"prefix"`
-	RatePerMinute money.Amount        `json:"rate_per_minute"`
-	Currency      money.Currency      `json:"currency"`      // of the rate
-	ExchangeRate  tariff.ExchangeRate `json:"exchange_rate"` // empty for the commune's own currency
-	Cost          money.Amount        `json:"cost"`          // of a call of routing.ExpectedSeconds, in the commune's currency
-	Deck          string              `json:"deck"`
-	Capacity      capacity            `json:"capacity"`
+	routing.Way
+	Capacity capacity `json:"capacity"`
 }
 
 // capacity tells whether a trunk has a channel left.
@@ -47,9 +36,9 @@ const (
 func routeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "route",
-		Short: "Look at the ways that calls take, and say how they are ranked.",
+		Short: "Look at the ways that calls take, say how they are ranked and what may be called.",
 	}
-	c.AddCommand(routeExplain(), routePolicy())
+	c.AddCommand(routeExplain(), routePolicy(), routeRule(), routeLimit())
 	return c
 }
 
@@ -64,7 +53,10 @@ func routeExplain() *cobra.Command {
 Cost is that of a call of %d seconds. The policy of the number ranks the trunks; where they share the calls by weight, this
 is one of the orders. A trunk that costs more than the caller pays is skipped, unless the caller's rate allows a loss;
 without --account the caller pays by the deck retail, or when that has no rate for the number, nothing is compared. Which
-trunks are full, broken or used up only a running serve knows; without it their capacity is unknown.`, routing.ExpectedSeconds),
+trunks are full, broken or used up only a running serve knows; without it, or for another time than now, their capacity is unknown. For a time
+in the past rate decks and exchange rates are those of then; trunks, and what may be called, are as they are now.
+
+"telecommune call show ID" tells the same of a call that was made, as it was decided.`, routing.ExpectedSeconds),
 		Example: "  telecommune route explain +380441234567 --account anna",
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,10 +103,11 @@ func planFor(ctx context.Context, s services, number e164.Number, account string
 		return routing.Plan{}, err
 	}
 	retail, ok := snapshot.Decks().Retail(p.tariff, number, when)
-	if !ok && account != "" && !snapshot.Ours(number) {
+	plan := snapshot.Route(when, number, tariff.Quote{Row: retail}, p.vat, 0)
+	if plan.Denied == "" && !ok && account != "" && !snapshot.Ours(number) {
 		return routing.Plan{}, p.noRate(number, when)
 	}
-	return snapshot.Plan(when, number, retail, p.vat, 0), nil
+	return plan, nil
 }
 
 // askCapacity takes out the trunks that take no calls now, if a serve runs that knows.
@@ -130,18 +123,25 @@ func askCapacity(ctx context.Context, serve *control, plan routing.Plan) (routin
 }
 
 func showRoute(cmd *cobra.Command, plan routing.Plan, known capacity) error {
-	info := routeInfo{Number: plan.Number, At: plan.At.UTC(), Policy: plan.Policy, Candidates: []candidateInfo{}, Skipped: plan.Skipped}
-	for _, c := range plan.Candidates {
-		info.Candidates = append(info.Candidates, candidateInfo{
-			c.Rank, c.Trunk.Code, c.Row.Prefix, c.Row.RatePerMinute, c.Row.Currency, c.Row.ExchangeRate, c.Cost, c.Row.Deck, known,
-		})
+	info := routeInfo{plan.Explain(), []candidateInfo{}}
+	for _, way := range info.Explanation.Candidates {
+		info.Candidates = append(info.Candidates, candidateInfo{way, known})
 	}
 	if outputFormat(cmd) == formatJSON {
 		return show(cmd, info)
 	}
-	if err := list(cmd, info.Candidates); err != nil || outputFormat(cmd) == formatCSV || len(info.Skipped) == 0 {
+	return listRoute(cmd, info.Explanation, info.Candidates)
+}
+
+// listRoute writes an explanation as tables, or its candidates as CSV.
+func listRoute[T any](cmd *cobra.Command, e routing.Explanation, candidates []T) error {
+	out := cmd.OutOrStdout()
+	if e.Denied != "" && outputFormat(cmd) == formatTable {
+		fmt.Fprintf(out, "%s may not be called: %s\n\n", e.Number, e.Denied)
+	}
+	if err := list(cmd, candidates); err != nil || outputFormat(cmd) == formatCSV || len(e.Skipped) == 0 {
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout())
-	return list(cmd, info.Skipped)
+	fmt.Fprintln(out)
+	return list(cmd, e.Skipped)
 }

@@ -17,7 +17,7 @@ func trunkCommand() *cobra.Command {
 	c.AddCommand(trunkAdd(), trunkList(), trunkShow(), trunkSet(),
 		trunkSwitch("enable", "Let a trunk carry calls again.", true),
 		trunkSwitch("disable", "Route no new calls over a trunk; those that run go on.", false),
-		trunkRemove())
+		trunkRemove(), trunkQuality(), trunkTest())
 	return c
 }
 

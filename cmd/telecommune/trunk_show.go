@@ -17,6 +17,7 @@ import (
 type trunkInfo struct {
 	routing.Trunk
 	liveInfo
+	trunkToday
 }
 
 // liveInfo is what serve knows of a trunk; without serve its health is unknown and the rest is missing.
@@ -43,7 +44,7 @@ func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]tr
 	}
 	infos := make([]trunkInfo, len(trunks))
 	for i, t := range trunks {
-		infos[i] = trunkInfo{t, liveInfo{Health: healthUnknown}}
+		infos[i] = trunkInfo{Trunk: t, liveInfo: liveInfo{Health: healthUnknown}}
 		if l, known := live[t.Code]; known {
 			infos[i].liveInfo = liveInfo{
 				string(l.Health), &l.Since, l.Refuses, &l.Calls, &l.MinutesDay, &l.MinutesMonth, &l.SpendDay, &l.SpendMonth, l.Balance, l.Why,
@@ -54,7 +55,7 @@ func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]tr
 }
 
 // trunkColumns are what the table of trunks has room for.
-var trunkColumns = []string{"code", "carrier", "address", "transport", "channels", "cps", "enabled", "health", "since", "refuses", "calls", "why"}
+var trunkColumns = []string{"code", "carrier", "address", "transport", "channels", "cps", "enabled", "health", "since", "refuses", "calls", "why", "attempts", "asr", "acd"}
 
 func trunkList() *cobra.Command {
 	return &cobra.Command{
@@ -78,6 +79,9 @@ serve it is unknown.`,
 				}
 				infos, err := withLive(ctx, askServe(c.State), trunks)
 				if err != nil {
+					return err
+				}
+				if err := addToday(ctx, s, infos); err != nil {
 					return err
 				}
 				return list(cmd, infos, trunkColumns...)
@@ -131,6 +135,9 @@ func showTrunk(cmd *cobra.Command, s services, t routing.Trunk, number e164.Numb
 	}
 	infos, err := withLive(cmd.Context(), askServe(c.State), []routing.Trunk{t})
 	if err != nil {
+		return err
+	}
+	if err := addToday(cmd.Context(), s, infos); err != nil {
 		return err
 	}
 	detail := trunkDetail{trunkInfo: infos[0]}

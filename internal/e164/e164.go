@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // MaxDigits is the greatest length of an international number, ITU-T E.164 section 6.
@@ -14,14 +15,39 @@ const MaxDigits = 15
 // Number is an international number written with its plus sign, such as +380441234567. The zero value means "none".
 type Number string
 
-// ErrSyntax is returned by Parse for anything but an international number.
-var ErrSyntax = errors.New("not an international number: want + or 00 and 4 to 15 digits, such as +380441234567")
+// ErrSyntax is returned by Parse for anything but an international number; the message says what is wrong with it.
+var ErrSyntax = errors.New("not an international number")
+
+// What is wrong with a number. The first that holds is told.
+var (
+	errEmpty   = syntax("it is empty")
+	errLong    = syntax("an international number has at most %d digits (E.164)", MaxDigits)
+	errShort   = syntax("it has fewer than 4 digits")
+	errPlus    = syntax("one + stands at the beginning, and nowhere else")
+	errZero    = syntax("no country code begins with 0")
+	errScript  = syntax("want the digits 0 to 9; these are of another script")
+	errLetters = syntax("it has letters; want digits")
+	errStrange = syntax("it has characters that are neither digits nor spaces, dashes, dots, slashes and brackets")
+	errNoPlus  = syntax("want + or 00 and the country code, such as +380441234567")
+)
+
+func syntax(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrSyntax}, args...)...)
+}
 
 // Parse reads `+` or `00` followed by 4 to 15 digits, the first not 0. Spaces, dashes, dots, slashes and brackets that
 // people write between digits are dropped; any other byte is ErrSyntax.
 func Parse(s string) (Number, error) {
+	n, err := parse(s)
+	if err != nil {
+		return "", fmt.Errorf("%.40q: %w", s, err)
+	}
+	return n, nil
+}
+
+func parse(s string) (Number, error) {
 	if len(s) > 40 {
-		return "", fmt.Errorf("%q: %w", s[:40]+"…", ErrSyntax)
+		return "", errLong
 	}
 	bare := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -./()", r) {
@@ -29,26 +55,49 @@ func Parse(s string) (Number, error) {
 		}
 		return r
 	}, s)
-	digits, ok := strings.CutPrefix(bare, "+")
-	if !ok {
-		digits, ok = strings.CutPrefix(bare, "00")
+	digits, plus := strings.CutPrefix(bare, "+")
+	if err := onlyDigits(digits); err != nil {
+		return "", err
 	}
-	n, err := FromDigits(digits)
-	if !ok || err != nil {
-		return "", fmt.Errorf("%q: %w", s, ErrSyntax)
+	if !plus {
+		if digits, plus = strings.CutPrefix(digits, "00"); !plus {
+			return "", errNoPlus
+		}
 	}
-	return n, nil
+	return FromDigits(digits)
+}
+
+// onlyDigits tells what else there is.
+func onlyDigits(s string) error {
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+		case r == '+':
+			return errPlus
+		case unicode.IsDigit(r):
+			return errScript
+		case unicode.IsLetter(r):
+			return errLetters
+		default:
+			return errStrange
+		}
+	}
+	return nil
 }
 
 // FromDigits makes a number of the digits after the plus sign.
 func FromDigits(digits string) (Number, error) {
-	if len(digits) < 4 || len(digits) > MaxDigits || digits[0] == '0' {
-		return "", ErrSyntax
-	}
-	for _, c := range []byte(digits) {
-		if c < '0' || c > '9' {
-			return "", ErrSyntax
-		}
+	switch err := onlyDigits(digits); {
+	case err != nil:
+		return "", err
+	case digits == "":
+		return "", errEmpty
+	case digits[0] == '0':
+		return "", errZero
+	case len(digits) < 4:
+		return "", errShort
+	case len(digits) > MaxDigits:
+		return "", errLong
 	}
 	return Number("+" + digits), nil
 }

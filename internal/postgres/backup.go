@@ -94,7 +94,7 @@ func Restore(ctx context.Context, o Options, file string, force bool) (err error
 }
 
 // filledByMigrations are the tables that have rows in a new database.
-var filledByMigrations = []string{"goose_db_version", "commune", "book", "enterprise", "revision"}
+var filledByMigrations = []string{"goose_db_version", "commune", "book", "enterprise", "revision", "route_limit"}
 
 // filledTable gives the name of a table with rows of somebody's making, or "".
 func filledTable(ctx context.Context, db *sqlx.DB) (string, error) {

@@ -83,7 +83,7 @@ var input = []scenario{
 	{"numbers that can't be dialled", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{trunks: trunks("127.0.0.1:9")})
 		c := r.call(simcarrier.PhoneConfig{INFO: true}, gateway)
-		for _, digits := range []string{"**#", "110#", "0#"} {
+		for _, digits := range []string{"**#", "1#", "0#"} {
 			r.dial(c, digits)
 		}
 		receive(r, c.Done())
@@ -92,6 +92,14 @@ var input = []scenario{
 		_ = c.Dial(r.ctx, strings.Repeat("7", 100)+"#") // it may end before the last digit
 		receive(r, c.Done())
 		r.settled(want{outcome: billing.NoNumber}, want{outcome: billing.NoNumber})
+	}},
+	{"an emergency number ends the call, so that the phone is free for it", func(t *testing.T, start Start) {
+		r := newRig(t, start, plan{trunks: trunks("127.0.0.1:9")})
+		c := r.call(simcarrier.PhoneConfig{}, gateway)
+		r.must(c.WaitQuiet(r.ctx))
+		_ = c.Dial(r.ctx, "110#") // the call may end before the key is released
+		receive(r, c.Done())
+		r.settled(want{outcome: billing.Emergency, sip: 403})
 	}},
 	{"voice from a third address is not let in", func(t *testing.T, start Start) {
 		far := carrier(t, answering())

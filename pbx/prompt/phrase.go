@@ -22,6 +22,13 @@ const (
 	CannotBeCalled Phrase = "cannot-be-called"
 	NoContact      Phrase = "no-contact"
 
+	Emergency        Phrase = "emergency"
+	ShortNumber      Phrase = "short-number"
+	NotInUse         Phrase = "not-in-use"
+	SpecialNumber    Phrase = "special-number"
+	CountryNotCalled Phrase = "country-not-called"
+	PriceNotCalled   Phrase = "price-not-called"
+
 	NoCredit      Phrase = "no-credit"
 	TooManyCalls  Phrase = "too-many-calls"
 	TooDear       Phrase = "too-dear"
@@ -42,6 +49,7 @@ const (
 
 var phrases = []Phrase{
 	Welcome, Goodbye, Unavailable, Echo, AskPIN, WrongPIN, NoMoreTries, TooManyPINs, Blocked, AskNumber, AskNextNumber,
-	WrongNumber, CannotBeCalled, NoContact, NoCredit, TooManyCalls, TooDear, SpendLimit, CountryBarred, Busy, NoAnswer,
-	UnknownNumber, NoWay, OneMinuteLeft, TenSecondsLeft, CreditUsedUp, SpendLimitReached, LongestCall,
+	WrongNumber, CannotBeCalled, NoContact, Emergency, ShortNumber, NotInUse, SpecialNumber, CountryNotCalled,
+	PriceNotCalled, NoCredit, TooManyCalls, TooDear, SpendLimit, CountryBarred, Busy, NoAnswer, UnknownNumber, NoWay,
+	OneMinuteLeft, TenSecondsLeft, CreditUsedUp, SpendLimitReached, LongestCall,
 }

@@ -42,6 +42,8 @@ func (e *Engine) call(ctx context.Context, req *sip.Request) (*call, error) {
 	e.mu.Lock()
 	e.outgoing[branch] = c
 	e.mu.Unlock()
+	e.follow(ctx, req)
+	e.note("out", req)
 	forget := func() {
 		e.mu.Lock()
 		delete(e.outgoing, branch)
@@ -168,6 +170,7 @@ func (e *Engine) sendAck(ack *sip.Request) error {
 	if e.isStopped() {
 		return errDraining
 	}
+	e.note("out", ack)
 	return e.client.WriteRequest(ack.Clone())
 }
 

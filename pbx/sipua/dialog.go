@@ -268,6 +268,7 @@ func (e *Engine) roundTrip(ctx context.Context, req *sip.Request) (*sip.Response
 	if err := e.again(ctx, req); err != nil {
 		return nil, err
 	}
+	e.note("out", req)
 	tx, err := e.client.TransactionRequest(ctx, req)
 	if err != nil {
 		return nil, err

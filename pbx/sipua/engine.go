@@ -49,6 +49,8 @@ type Engine struct {
 	nonces  *nonces
 	named   atomic.Pointer[map[string][]netip.Addr] // addresses of trunks by their host names
 	guesses guesses
+	ladders sync.Map     // of test calls: *ladder by Call-ID
+	traced  atomic.Int64 // how many there are
 	handle  func(ctx context.Context, in pbx.Leg)
 	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error) // of the system's resolver, as is
 
@@ -400,6 +402,7 @@ func (e *Engine) respond(req *sip.Request, tx sip.ServerTransaction, status int,
 	for _, h := range headers {
 		res.AppendHeader(h)
 	}
+	e.note("out", res)
 	if err := tx.Respond(res); err != nil {
 		e.log.Debug("answer not sent", "method", req.Method, "status", status, "source", req.Source(), "err", err)
 	}

@@ -36,6 +36,7 @@ func (e *Engine) arrived(msg sip.Message) {
 			e.panicked(nil, cause)
 		}
 	}()
+	e.note("in", msg)
 	switch msg := msg.(type) {
 	case *sip.Request:
 		if msg.IsAck() && msg.CSeq() != nil {
@@ -125,6 +126,7 @@ func (e *Engine) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	l.dialog.retarget(req.Contact())
 	res := l.success(req, body)
 	l.takeSession(req, res)
+	e.note("out", res)
 	if err := tx.Respond(res); err != nil {
 		e.log.Debug("answer to UPDATE not sent", "call_id", l.dialog.id, "err", err)
 	}
@@ -180,6 +182,7 @@ func (e *Engine) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	res := l.success(req, body)
 	l.takeSession(req, res)
 	ack := l.expectAck(req)
+	e.note("out", res)
 	if err := tx.Respond(res); err != nil {
 		e.log.Debug("answer to re-INVITE not sent", "call_id", l.dialog.id, "err", err)
 	}

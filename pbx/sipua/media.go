@@ -28,6 +28,7 @@ type media struct {
 	packets atomic.Int64              // packets taken
 	waits   atomic.Bool               // for the first voice: the leg is answered, and none has come
 	voice   atomic.Int64              // when that came, by clock; 0: not yet
+	meter   atomic.Pointer[meter]     // measures what comes in, in test calls; nil: nobody does
 	strange atomic.Int64              // packets of an address that is not the other side's
 
 	digit  func(d byte, by means, relayed bool) // called for each digit dialled
@@ -143,6 +144,9 @@ func (m *media) read() {
 		}
 		m.heard.Store(clock())
 		m.packets.Add(1)
+		if meter := m.meter.Load(); meter != nil {
+			meter.take(&h, a.codec, h.PayloadType == a.pt, buf[size:n], time.Now())
+		}
 		m.take(a, &h, buf[size-rtpHeader:n])
 	}
 }
