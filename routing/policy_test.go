@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
@@ -224,5 +225,55 @@ func TestStorePolicies(t *testing.T) {
 	}
 	if err := store.RemovePolicy(ctx, "380"); !errors.Is(err, routing.ErrNoPolicy) {
 		t.Errorf("removed twice: %v", err)
+	}
+}
+
+// Where the policy is quality, the attempts of the last day rank trunks of nearly the same price; few of them tell nothing.
+func TestQualityOfAttempts(t *testing.T) {
+	db := pgtest.New(t)
+	store, decks := routing.NewStore(db), tariff.NewStore(db)
+	ctx := t.Context()
+	for i, code := range []string{"T1", "T2", "T3"} {
+		if _, err := store.AddTrunk(ctx, routing.Trunk{Code: code, Address: "127.0.0.1:5060", Enabled: true}); err != nil {
+			t.Fatal(err)
+		}
+		d := deck(code, cost("380", money.Amount(8_000+100*i)))
+		d.ActiveFrom = time.Now().Add(-time.Hour)
+		if _, err := decks.Import(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.SetPolicy(ctx, routing.Policy{Prefix: "380", Strategy: routing.Best, Band: 20}); err != nil {
+		t.Fatal(err)
+	}
+	order := func() (codes string) {
+		t.Helper()
+		s, err := store.Load(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range s.Plan(time.Now(), kyiv, paid(19_000), vat, 1).Candidates {
+			codes += c.Trunk.Code + " "
+		}
+		return codes
+	}
+	had := func(trunk string, ago time.Duration, attempts, answered int) {
+		t.Helper()
+		_, err := db.Exec(`
+			INSERT INTO trunk_quarter (began, trunk, country, prefix, attempts, answered, effective, delayed, delay_ms, seconds, price, vat, cost)
+			VALUES ($1, $2, 'UA', '380', $3, $4, $4, 0, 0, 0, 0, 0, 0)`, time.Now().Add(-ago).Truncate(15*time.Minute), trunk, attempts, answered)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	had("T1", time.Hour, 19, 0)
+	had("T2", 26*time.Hour, 1000, 0)
+	if got := order(); got != "T1 T2 T3 " {
+		t.Errorf("too few and too old attempts count: %s", got)
+	}
+	had("T1", 2*time.Hour, 81, 40)
+	had("T2", 2*time.Hour, 100, 60)
+	if got := order(); got != "T3 T2 T1 " { // T3 is unknown, and gets calls to become known
+		t.Errorf("%s", got)
 	}
 }

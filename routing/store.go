@@ -51,6 +51,9 @@ func (s *Store) LoadAt(ctx context.Context, at time.Time) (*Snapshot, error) {
 	return s.load(ctx, decks)
 }
 
+// qualitySpan is how far back the attempts lie that tell how trunks do.
+const qualitySpan = 24 * time.Hour
+
 func (s *Store) load(ctx context.Context, decks *tariff.Decks) (*Snapshot, error) {
 	trunks, err := s.Trunks(ctx)
 	if err != nil {
@@ -69,6 +72,11 @@ func (s *Store) load(ctx context.Context, decks *tariff.Decks) (*Snapshot, error
 		return nil, err
 	}
 	rules.Barring = &barring
+	tried, err := s.TriedSince(ctx, time.Now().Add(-qualitySpan))
+	if err != nil {
+		return nil, err
+	}
+	rules.Quality = NewQuality(figuresOf(tried))
 	return NewSnapshot(trunks, decks).With(rules), nil
 }
 

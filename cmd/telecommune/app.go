@@ -238,9 +238,10 @@ func newPicture(ctx context.Context, db *postgres.DB, gate *routing.Gate, log *s
 }
 
 const (
-	usageEvery = 10 * time.Second // what other nodes' calls use of a trunk is seen within
-	recordDays = 7                // that tell what is usual of a trunk
-	usualDays  = 30               // that tell what is usual of a destination
+	qualityEvery = 5 * time.Minute  // how trunks did lately ranks them anew, where the policy is quality
+	usageEvery   = 10 * time.Second // what other nodes' calls use of a trunk is seen within
+	recordDays   = 7                // that tell what is usual of a trunk
+	usualDays    = 30               // that tell what is usual of a destination
 )
 
 // remember brings back what earlier runs saw of trunks and destinations. Without it they are learned anew.
@@ -266,9 +267,10 @@ func (p *picture) countUsage(ctx context.Context) error {
 
 // follow keeps the picture fresh until ctx ends. While the database is away the last one holds.
 func (p *picture) follow(ctx context.Context) error {
-	tick, usage := time.NewTicker(refreshEvery), time.NewTicker(usageEvery)
+	tick, usage, quality := time.NewTicker(refreshEvery), time.NewTicker(usageEvery), time.NewTicker(qualityEvery)
 	defer tick.Stop()
 	defer usage.Stop()
+	defer quality.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -278,6 +280,8 @@ func (p *picture) follow(ctx context.Context) error {
 				p.log.Warn("what trunks used is counted from before", "err", err)
 			}
 			continue
+		case <-quality.C:
+			p.revision = -1
 		case <-tick.C:
 		}
 		if err := p.refresh(ctx); err != nil && ctx.Err() == nil {
