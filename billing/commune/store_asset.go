@@ -190,13 +190,9 @@ func (o *op) redeemLeftOver(ctx context.Context, b Bonds, left money.Amount) err
 	if left == 0 {
 		return nil
 	}
-	outstanding := make([]money.Amount, len(b.Holders))
-	for i, h := range b.Holders {
-		balance, err := o.balance(ctx, o.book, ofHolder("2100", b.Code, h))
-		if err != nil {
-			return err
-		}
-		outstanding[i] = -balance
+	outstanding, err := o.outstanding(ctx, b)
+	if err != nil {
+		return err
 	}
 	back, err := LargestRemainder(left, money.Cent, outstanding)
 	if err != nil {

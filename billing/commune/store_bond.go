@@ -191,3 +191,26 @@ func holders(ctx context.Context, tx *sqlx.Tx, series string) (holders []string,
 	err = tx.SelectContext(ctx, &holders, `SELECT bidder FROM bid WHERE series = $1 AND allotted > 0 ORDER BY n`, series)
 	return holders, err
 }
+
+// outstanding gives the principal that each holder of a series has, in their order.
+func (c *Commune) outstanding(ctx context.Context, b Bonds) ([]money.Amount, error) {
+	var rows []struct {
+		Account string       `db:"account"`
+		Owed    money.Amount `db:"owed"`
+	}
+	err := c.tx.SelectContext(ctx, &rows, `
+		SELECT account, -sum(amount)::bigint AS owed FROM line WHERE book = $1 AND starts_with(account, $2) GROUP BY account`,
+		c.book, ofHolder("2100", b.Code, ""))
+	if err != nil {
+		return nil, translate(err)
+	}
+	owed := make(map[string]money.Amount, len(rows))
+	for _, r := range rows {
+		owed[r.Account] = r.Owed
+	}
+	amounts := make([]money.Amount, len(b.Holders))
+	for i, h := range b.Holders {
+		amounts[i] = owed[ofHolder("2100", b.Code, h)]
+	}
+	return amounts, nil
+}

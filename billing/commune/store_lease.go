@@ -182,13 +182,9 @@ func (o *op) reserve(ctx context.Context, l Letting) (money.Amount, error) {
 	}
 	var reserve money.Amount
 	for _, b := range bonds {
-		outstanding := make([]money.Amount, len(b.Holders))
-		for i, h := range b.Holders {
-			balance, err := o.balance(ctx, o.book, ofHolder("2100", b.Code, h))
-			if err != nil {
-				return 0, err
-			}
-			outstanding[i] = -balance
+		outstanding, err := o.outstanding(ctx, b)
+		if err != nil {
+			return 0, err
 		}
 		need, err := b.Next(o.open, outstanding)
 		if err != nil {
