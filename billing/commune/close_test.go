@@ -170,6 +170,10 @@ func TestCloseHappensOnce(t *testing.T) {
 	}
 	running.Wait()
 	after := rows(t, db)
+	var orders int
+	if err := db.Get(&orders, `SELECT count(*) FROM rent_order`); err != nil || orders != 0 {
+		t.Errorf("%d orders left, %v", orders, err)
+	}
 	again, err := s.Close(t.Context(), closeJune)
 	if err != nil || rows(t, db) != after || len(again.Posted) != 0 {
 		t.Errorf("closed again: %v, %d rows where %d were", err, rows(t, db), after)

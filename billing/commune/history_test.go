@@ -100,7 +100,31 @@ func (v *village) found() {
 		v.Fatal(err)
 	}
 	v.post("opening", ledger.Debit("CALL", "1000", 50_000*money.Cent), ledger.Credit("CALL", "3900", 50_000*money.Cent))
+	v.buy()
 	v.post("opening", ledger.Debit("HOST", "1000", 5_000*money.Cent), ledger.Credit("HOST", "3900", 5_000*money.Cent))
+}
+
+// buy buys the first asset with bonds, so that every history has some.
+func (v *village) buy() {
+	ctx, act := v.Context(), func(n int) commune.Act {
+		return commune.Act{Key: fmt.Sprint("buy", n), Actor: "test", At: time.Now(), Date: v.day}
+	}
+	err := v.RequestAsset(ctx, act(1), commune.Request{
+		Member: "M0", Price: 60 * money.Unit, Thing: commune.Thing{Asset: "A0", Kind: "trunk", Life: 6, Meter: commune.Seconds},
+		Agreement: commune.Offered{Code: "R0", Lessee: commune.Lessee{Enterprise: "CALL"}, Terms: commune.Terms{Fixed: 30 * money.Unit, Rate: 60_000}},
+	})
+	if err == nil {
+		_, err = v.AuctionBonds(ctx, act(2), commune.Offer{
+			Series: "S", Asset: "A0", Offer: 60 * money.Unit, CapBPS: 900, Unit: money.Unit, Term: 3,
+			Bids: []commune.Bid{{Bidder: "X", RateBPS: 500, Amount: 41 * money.Unit}, {Bidder: "Y", RateBPS: 900, Amount: 41 * money.Unit}},
+		})
+	}
+	if err == nil {
+		err = v.Acquire(ctx, act(3), "A0", 0)
+	}
+	if err != nil {
+		v.Fatal(err)
+	}
 }
 
 // post adds an entry of a caller.
@@ -408,8 +432,24 @@ func (v *village) usage(rt *rapid.T) {
 	v.do(rt, "usage", func(a commune.Act) error { return v.Report(v.Context(), a, u) })
 }
 
+// orderAll orders all rents of the month to be paid.
+func (v *village) orderAll(rt *rapid.T) {
+	var running []string
+	if err := v.tx.Select(&running, `SELECT code FROM agreement WHERE end_on IS NULL OR end_on > $1::date ORDER BY code`, string(v.open.First())); err != nil {
+		rt.Fatal(err)
+	}
+	for _, g := range running {
+		v.do(rt, "order rent", func(a commune.Act) error {
+			return v.PayRent(v.Context(), a, commune.RentPayment{Agreement: g, Period: v.open})
+		})
+	}
+}
+
 // close closes the month. That it may be refused for want of money is no dead end: somebody gives some.
 func (v *village) close(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "all pay") > 0 {
+		v.orderAll(rt)
+	}
 	v.exec(rt, `SAVEPOINT step`)
 	c := &ledger.Closing{Tx: v.tx, Period: v.open, From: v.open.First(), At: time.Now(), Actor: "test", Keys: "close:" + string(v.open) + ":"}
 	figures, err := v.Close(v.Context(), c)
