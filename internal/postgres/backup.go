@@ -150,6 +150,7 @@ const (
 		SET LOCAL lock_timeout = '30s';
 		SELECT pg_advisory_xact_lock(%d);
 		DROP SCHEMA public CASCADE;
+		DROP SCHEMA IF EXISTS replay CASCADE; -- made of what is in the other
 		CREATE SCHEMA public;
 		ALTER SCHEMA public OWNER TO pg_database_owner;
 		GRANT USAGE ON SCHEMA public TO PUBLIC;
@@ -159,6 +160,10 @@ const (
 		DO $$ BEGIN
 			IF (SELECT max(version_id) FROM public.goose_db_version) > %d THEN
 				RAISE EXCEPTION '%v';
+			END IF;
+			IF to_regprocedure('public.make_replay()') IS NOT NULL THEN
+				SET LOCAL search_path = public;
+				PERFORM public.make_replay();
 			END IF;
 		END $$;
 		COMMIT;
