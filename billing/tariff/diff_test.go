@@ -116,6 +116,9 @@ func TestDiff(t *testing.T) {
 			t.Errorf("%s:\n got %q, %v\nwant %q, %d the same", c.proves, got, err, c.want, c.same)
 			continue
 		}
+		if _, err := store.Diff(t.Context(), versions[0], versions[1], tariff.Compare{Against: "nobody"}); err != nil {
+			t.Errorf("%s: without a retail deck: %v", c.proves, err)
+		}
 		if sum := diff.New + diff.Gone + diff.Dearer + diff.Cheaper; sum != len(c.want) || len(diff.Worst) != len(c.want) {
 			t.Errorf("%s: %+v", c.proves, diff)
 		}

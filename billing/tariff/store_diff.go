@@ -58,7 +58,8 @@ func (s *Store) compare(ctx context.Context, tx *sqlx.Tx, before, after Version,
 	}
 	var retail Version
 	if after.Kind == Trunk && c.Against != "" {
-		if retail, err = versionAt(ctx, tx, Retail, c.Against, at); err != nil && !errors.Is(err, ErrNotFound) {
+		retail, err = versionAt(ctx, tx, Retail, c.Against, at)
+		if err != nil && !errors.Is(err, ErrNotFound) { // without one nothing is said of margins
 			return nil, err
 		}
 	}
@@ -73,9 +74,10 @@ func (s *Store) compare(ctx context.Context, tx *sqlx.Tx, before, after Version,
 	if err := d.run(); err != nil {
 		return nil, err
 	}
-	if c.Calls != nil {
-		d.diff.Effect, err = s.effect(ctx, tx, before, after, at, c)
+	if c.Calls == nil {
+		return d.diff, nil
 	}
+	d.diff.Effect, err = s.effect(ctx, tx, before, after, at, c)
 	return d.diff, err
 }
 

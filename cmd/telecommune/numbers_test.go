@@ -101,36 +101,36 @@ func TestCallTellsItsWay(t *testing.T) {
 
 // TestExplainThenNowAndLater asks for the route of a day in the past and in the future: the decks are those of then.
 func TestExplainThenNowAndLater(t *testing.T) {
-	ok(t, "trunk", "add", "t-alpha", "--address", "192.0.2.20:5060")
+	ok(t, "trunk", "add", "x-alpha", "--address", "192.0.2.20:5060")
 	head := "prefix,rate_per_minute\n"
-	ok(t, "deck", "import", "--retail", "t-retail", "--from", "2020-01-01", file(t, "r.csv", head+"38044,0.03\n"))
+	ok(t, "deck", "import", "--retail", "x-retail", "--from", "2020-01-01", file(t, "r.csv", head+"38044,0.03\n"))
 	for _, v := range []struct{ from, rate string }{{"2020-01-01", "0.01"}, {"2021-01-01", "0.02"}, {"2120-01-01", "0.04"}} {
-		ok(t, "deck", "import", "--trunk", "t-alpha", "--from", v.from, file(t, "c.csv", head+"38044,"+v.rate+"\n"))
+		ok(t, "deck", "import", "--trunk", "x-alpha", "--accept", "--from", v.from, file(t, "c.csv", head+"38044,"+v.rate+"\n"))
 	}
-	ok(t, "account", "add", "t-anna", "--tariff", "t-retail")
+	ok(t, "account", "add", "x-anna", "--tariff", "x-retail")
 	for at, want := range map[string]string{
-		"2020-06-01T12:00:00Z":          "t-alpha@1 0.01",
-		"2021-01-01":                    "t-alpha@2 0.02",
-		time.Now().Format(time.RFC3339): "t-alpha@2 0.02",
-		"2120-01-01T00:00:00+00:00":     "t-alpha below_cost", // dearer than the caller's 0.03
+		"2020-06-01T12:00:00Z":          "x-alpha@1 0.01",
+		"2021-01-01":                    "x-alpha@2 0.02",
+		time.Now().Format(time.RFC3339): "x-alpha@2 0.02",
+		"2120-01-01T00:00:00+00:00":     "x-alpha below_cost", // dearer than the caller's 0.03
 	} {
-		o := object(t, "route", "explain", "+380441234567", "--account", "t-anna", "--at", at)
+		o := object(t, "route", "explain", "+380441234567", "--account", "x-anna", "--at", at)
 		got := ""
 		for _, c := range o["candidates"].([]any) {
-			if c := c.(map[string]any); c["trunk"] == "t-alpha" {
+			if c := c.(map[string]any); c["trunk"] == "x-alpha" {
 				got = c["deck"].(string) + " " + c["rate_per_minute"].(string)
 			}
 		}
 		for _, s := range o["skipped"].([]any) {
-			if s := s.(map[string]any); s["trunk"] == "t-alpha" {
-				got = "t-alpha " + s["reason"].(string)
+			if s := s.(map[string]any); s["trunk"] == "x-alpha" {
+				got = "x-alpha " + s["reason"].(string)
 			}
 		}
 		if got != want {
 			t.Errorf("at %s: %s, want %s", at, got, want)
 		}
 	}
-	refused(t, exitFailed, []string{"no rate", "2019"}, "route", "explain", "+380441234567", "--account", "t-anna", "--at", "2019-01-01")
+	refused(t, exitFailed, []string{"no rate", "2019"}, "route", "explain", "+380441234567", "--account", "x-anna", "--at", "2019-01-01")
 }
 
 // The documents name every reason, and no other.

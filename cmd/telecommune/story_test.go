@@ -221,8 +221,8 @@ func TestDoctor(t *testing.T) {
 	if f := found["prompts"]; f.Fix != "make prompts" || !strings.Contains(f.Detail, nowhere) {
 		t.Errorf("prompts: %+v", f)
 	}
-	ok(t, "account", "add", "d-anna")
-	ok(t, "pin", "issue", "--account", "d-anna") // makes the key, if no test before did
+	ok(t, "account", "add", "doc-anna")
+	ok(t, "pin", "issue", "--account", "doc-anna") // makes the key, if no test before did
 	if err := os.Chmod(filepath.Join(state, keyFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
