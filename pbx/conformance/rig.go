@@ -180,6 +180,16 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 		}
 	}
 	r.t.Cleanup(r.stop)
+	if slow, ok := r.engine.(interface{ Ready() <-chan struct{} }); ok {
+		select {
+		case <-slow.Ready():
+		case err := <-ended:
+			ended <- err
+			r.t.Fatal("the engine does not start")
+		case <-r.ctx.Done():
+			r.t.Fatal("the engine takes no calls")
+		}
+	}
 }
 
 // wire makes an exchange's configuration of what is in the database. Its Switch is still to be set.

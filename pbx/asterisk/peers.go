@@ -1,0 +1,128 @@
+package asterisk
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"text/template"
+
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// A provider that logs in is an endpoint of its user name, as the digest of a request names it. All other endpoints have
+// names with a sign that no user name has.
+func providerEndpoint(p pbx.Provider) string {
+	if p.User != "" {
+		return p.User
+	}
+	return "from~" + p.Code
+}
+
+func trunkEndpoint(code string) string { return "trunk~" + code }
+
+// peersConf is a part of pjsip.conf. What Asterisk does by default and must not: pass calls on because a party asks for
+// it (REFER), have the parties exchange voice without us, keep a call whose voice is lost, tell a carrier by re-INVITE who
+// answered.
+//
+// The offer to a trunk has the caller's codec alone: voice is relayed as it is.
+var peersConf = template.Must(template.New("peers").Funcs(template.FuncMap{
+	"value": confValue, "provider": providerEndpoint, "trunk": trunkEndpoint, "order": identifyOrder,
+}).Parse(`
+[ours](!)
+type = endpoint
+disallow = all
+allow = alaw,ulaw
+direct_media = no
+allow_transfer = no
+allow_subscribe = no
+send_connected_line = no
+dtmf_mode = auto_info
+rtp_timeout = {{.Silence}}
+rtp_timeout_hold = 0
+rtp_symmetric = yes
+rewrite_contact = yes
+timers = yes
+{{range .Providers}}{{$name := provider .}}
+[{{$name}}](ours)
+context = {{$.Context}}
+set_var = PROVIDER={{.Code}}
+aors = {{$name}}
+trust_id_inbound = {{if .TrustCallerID}}yes{{else}}no{{end}}
+{{- if .User}}
+identify_by = auth_username
+auth = {{$name}}
+
+[{{$name}}]
+type = auth
+auth_type = userpass
+username = {{.User}}
+password = {{value .Password}}
+
+[{{$name}}]
+type = aor
+max_contacts = 5
+remove_existing = yes
+{{else}}
+identify_by = ip
+
+[{{$name}}]
+type = aor
+
+[identify~{{order .Address}}~{{.Code}}]
+type = identify
+endpoint = {{$name}}
+match = {{.Address}}
+{{end}}{{end}}
+{{- range .Trunks}}{{$name := trunk .Code}}
+[{{$name}}](ours)
+context = {{$.Context}}-trunk
+aors = {{$name}}
+send_pai = yes
+trust_id_outbound = no
+codec_prefs_outgoing_offer = prefer:pending,operation:intersect,keep:first,transcode:prevent
+{{- if .User}}
+outbound_auth = {{$name}}
+
+[{{$name}}]
+type = auth
+auth_type = userpass
+username = {{value .User}}
+password = {{value .Password}}
+{{- end}}
+
+[{{$name}}]
+type = aor
+contact = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
+{{if .Register}}
+[{{$name}}]
+type = registration
+outbound_auth = {{$name}}
+server_uri = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
+client_uri = sip:{{value .User}}@{{.Address}}
+contact_user = {{value .User}}
+retry_interval = 30
+forbidden_retry_interval = 300
+max_retries = 1000000
+{{end}}{{end}}`))
+
+// confValue writes a foreign value so that it is one: a semicolon begins a comment. Control characters are refused
+// where trunks and providers are made.
+func confValue(s string) string { return strings.ReplaceAll(s, ";", `\;`) }
+
+// identifyOrder sorts the longest prefix first: Asterisk takes the first that matches.
+func identifyOrder(p netip.Prefix) string { return fmt.Sprintf("%03d", p.Addr().BitLen()-p.Bits()) }
+
+// peers writes providers and trunks, and tells whether anything has changed.
+func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (changed bool, err error) {
+	var b bytes.Buffer
+	err = peersConf.Execute(&b, map[string]any{
+		"Context": location, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": trunks,
+	})
+	if err != nil || bytes.Equal(b.Bytes(), p.written) {
+		return false, err
+	}
+	p.written = b.Bytes()
+	return true, p.write("peers.conf", b.Bytes())
+}
