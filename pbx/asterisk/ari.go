@@ -86,9 +86,10 @@ func (a *ari) create(ctx context.Context, channel, endpoint, originator string) 
 	})
 }
 
-// dial rings the far side of a channel that was created, on behalf of another.
-func (a *ari) dial(ctx context.Context, channel, caller string, patience time.Duration) error {
-	return a.ask(ctx, func() error { return a.client.Channel().Dial(channelKey(channel), caller, patience) })
+// dial rings the far side of a channel that was created. No caller is named: Asterisk would tell the far side his number,
+// whatever we want it to be told.
+func (a *ari) dial(ctx context.Context, channel string, patience time.Duration) error {
+	return a.ask(ctx, func() error { return a.client.Channel().Dial(channelKey(channel), "", patience) })
 }
 
 func (a *ari) set(ctx context.Context, channel, variable, value string) error {

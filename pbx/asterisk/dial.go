@@ -77,7 +77,7 @@ func (a *attempt) run(ctx context.Context) (*leg, error) {
 	a.caller.mu.Unlock()
 	err := a.present(ctx)
 	if err == nil {
-		err = a.e.ari.dial(ctx, far.id, a.caller.id, a.to.RingTimeout+answerTime)
+		err = a.e.ari.dial(ctx, far.id, a.to.RingTimeout+answerTime)
 	}
 	if err == nil {
 		err = a.follow(ctx)

@@ -1,6 +1,7 @@
 package asterisk
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -73,30 +74,27 @@ func (l *leg) limitSwitch() {
 	}
 }
 
-// lostRTP is the cause that Asterisk gives a channel whose voice stayed away: requested channel unavailable.
-const lostRTP = 44
+// softEnds are the reasons why Asterisk itself ends a channel (AST_SOFTHANGUP_* of its channel.h). In a hang-up that is
+// soft they stand in the place of the cause.
+var softEnds = map[int]pbx.Ender{
+	1: pbx.ByLostMedia, // by its driver, which sees that no RTP comes
+	8: pbx.ByPaidTime,  // TIMEOUT(absolute)
+}
 
 // endOf reads from an event how a leg ended.
 func (l *leg) endOf(ev event, at time.Time) pbx.End {
 	end := pbx.End{At: at, By: pbx.ByPeer, SIP: ev.TechCause, Q850: ev.Cause}
-	l.mu.Lock()
-	answered, limit := l.answered, l.limit
-	l.mu.Unlock()
-	switch {
-	case answered.IsZero():
+	if l.AnsweredAt().IsZero() {
 		if !l.out && end.SIP == 0 {
 			end.SIP = 487
 		}
 		return end
-	case limit > 0 && at.Sub(answered) >= limit:
-		end.By = pbx.ByPaidTime
-	case ev.Cause == lostRTP:
-		end.By = pbx.ByLostMedia
 	}
 	end.SIP = 200
-	if end.Q850 == 0 || end.Q850 == lostRTP {
-		end.Q850 = 16
+	if ev.Soft {
+		end.By, end.Q850 = cmp.Or(softEnds[ev.Cause], pbx.ByFailure), 16
 	}
+	end.Q850 = cmp.Or(end.Q850, 16)
 	return end
 }
 

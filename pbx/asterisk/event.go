@@ -18,7 +18,8 @@ type event struct {
 	Peer        channel // of Dial: the one that is dialled
 	DialStatus  string  `json:"dialstatus"`
 	Digit       string
-	Cause       int      // Q.850
+	Cause       int      // Q.850, or why Asterisk itself hangs up
+	Soft        bool     // it does
 	TechCause   int      `json:"tech_cause"` // the SIP status
 	Playback    playback // of PlaybackFinished
 }

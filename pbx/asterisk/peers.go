@@ -25,8 +25,6 @@ func trunkEndpoint(code string) string { return "trunk~" + code }
 // peersConf is a part of pjsip.conf. What Asterisk does by default and must not: pass calls on because a party asks for
 // it (REFER), have the parties exchange voice without us, keep a call whose voice is lost, tell a carrier by re-INVITE who
 // answered.
-//
-// The offer to a trunk has the caller's codec alone: voice is relayed as it is.
 var peersConf = template.Must(template.New("peers").Funcs(template.FuncMap{
 	"value": confValue, "provider": providerEndpoint, "trunk": trunkEndpoint, "order": identifyOrder,
 }).Parse(`
@@ -81,7 +79,6 @@ context = {{$.Context}}-trunk
 aors = {{$name}}
 send_pai = yes
 trust_id_outbound = no
-codec_prefs_outgoing_offer = prefer:pending,operation:intersect,keep:first,transcode:prevent
 {{- if .User}}
 outbound_auth = {{$name}}
 

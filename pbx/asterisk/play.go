@@ -148,7 +148,7 @@ func (l *leg) Echo(ctx context.Context) error {
 		return l.asked(ctx, err)
 	}
 	defer echo.Hangup(pbx.NormalClearing)
-	if err := l.e.ari.dial(ctx, echo.id, l.id, answerTime); err != nil {
+	if err := l.e.ari.dial(ctx, echo.id, answerTime); err != nil {
 		return l.asked(ctx, err)
 	}
 	select {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"telecommune/pbx/asterisk"
 	"telecommune/pbx/conformance"
@@ -19,8 +20,8 @@ var fetch = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(folder)), err
 })
 
-// real starts the engine on a real Asterisk.
-func real(t *testing.T, c conformance.Config) conformance.Engine {
+// fetched starts the engine on a real Asterisk.
+func fetched(t *testing.T, c conformance.Config) conformance.Engine {
 	t.Helper()
 	folder, err := fetch()
 	if err != nil {
@@ -47,4 +48,13 @@ func real(t *testing.T, c conformance.Config) conformance.Engine {
 	return e
 }
 
-func TestAsterisk(t *testing.T) { conformance.Run(t, real) }
+// onAsterisk says what is Asterisk's own.
+var onAsterisk = conformance.Start{New: fetched, Traits: conformance.Traits{
+	Transcodes:   true,             // it offers both codecs to a trunk, the caller's first
+	Lax:          true,             // PJSIP drops what it can't parse before anybody sees it
+	LeastSession: 90 * time.Second, // PJSIP ignores a shorter timer
+}}
+
+func TestAsterisk(t *testing.T) { conformance.Run(t, onAsterisk) }
+
+func TestAsteriskLoad(t *testing.T) { conformance.Load(t, onAsterisk) }

@@ -27,8 +27,20 @@ type Config struct {
 	Log          *slog.Logger
 }
 
-// Start makes an engine on loopback. Whatever it leaves when its Run has returned is removed by a clean-up of t.
-type Start func(t *testing.T, c Config) Engine
+// Start is how an engine is made, and what is its own.
+type Start struct {
+	// New makes an engine on loopback. One that takes calls only a while after its Run has begun has a method Ready, whose
+	// channel is closed then. Whatever it leaves when its Run has returned is removed by a clean-up of t.
+	New func(t *testing.T, c Config) Engine
+	Traits
+}
+
+// Traits are where engines may differ. All else they have in common.
+type Traits struct {
+	Transcodes   bool          // joins legs whose codecs differ
+	Lax          bool          // has no answer to what it can't parse, and takes a call without Max-Forwards
+	LeastSession time.Duration // the shortest session timer that it takes part in (RFC 4028 section 4 demands 90 s); 0: any
+}
 
 // Run runs the suite.
 func Run(t *testing.T, start Start) {

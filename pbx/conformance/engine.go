@@ -18,7 +18,7 @@ var engine = []scenario{
 	{"an attempt that rings too long is cancelled", func(t *testing.T, start Start) {
 		far := sippCarrier(t, "carrier_no_answer.xml", nil)
 		results := make(chan error, 1)
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.addr), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			_, err := r.engine.Dial(ctx, in, target(far.addr, time.Second))
 			results <- err
@@ -109,7 +109,7 @@ var engine = []scenario{
 	}},
 	{"the caller hears a ring tone while nobody sends early media", func(t *testing.T, start Start) {
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Forever: true}})
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			_, _ = r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
 		}})
@@ -122,7 +122,7 @@ var engine = []scenario{
 	}},
 	{"each attempt is a dialog of its own", func(t *testing.T, start Start) {
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 503}})
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			for range 3 {
 				_, _ = r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
@@ -140,8 +140,8 @@ var engine = []scenario{
 	{"OPTIONS", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{})
 		p := newRawPeer(t, r.address)
-		ask := strings.NewReplacer("INVITE sip", "OPTIONS sip", "1 INVITE", "1 OPTIONS").Replace(p.invite("", "", nil))
-		if status := p.final(strings.Replace(ask, "OPTIONS sip:@", "OPTIONS sip:", 1)); status != 200 {
+		ask := strings.NewReplacer("INVITE sip:@", "OPTIONS sip:", "To: <sip:@", "To: <sip:", "1 INVITE", "1 OPTIONS").Replace(p.invite("", "", nil))
+		if status := p.final(ask); status != 200 {
 			t.Errorf("%d", status)
 		}
 	}},

@@ -191,6 +191,12 @@ var failures = []scenario{
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Codec: &pcmu, Sound: simcarrier.Tone}})
 		r := newRig(t, start, plan{trunks: trunks(far.Addr())})
 		c := r.call(simcarrier.PhoneConfig{Codecs: []simcarrier.Codec{simcarrier.PCMA}}, contact)
+		if start.Transcodes { // it was offered
+			r.hearTone(c)
+			c.Hangup()
+			r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2})
+			return
+		}
 		r.settled(want{outcome: billing.Failed, sip: 200})
 		c.Hangup()
 		if h := c.Heard(); h.Tone > 0 {
