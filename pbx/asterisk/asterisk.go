@@ -45,6 +45,8 @@ type Engine struct {
 	ready   chan struct{} // closed when calls are taken for the first time
 	once    sync.Once     // closes ready
 
+	lookAgain time.Duration // the constant of that name, but for tests
+
 	mu        sync.Mutex
 	legs      map[string]*leg // by channel
 	connected bool
@@ -78,7 +80,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		conf: c, log: c.Log, addr: addr, ready: make(chan struct{}), legs: map[string]*leg{},
-		restored: make(chan struct{}),
+		restored: make(chan struct{}), lookAgain: lookAgain,
 	}
 	if e.private, err = newPrivate(c, addr); err != nil {
 		return nil, fmt.Errorf("private Asterisk: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/google/uuid"
 
@@ -68,15 +69,18 @@ func (a *attempt) run(ctx context.Context) (*leg, error) {
 	a.far, far.out = far, true
 	far.rings = a.ringing
 	far.Limit(a.to.Limit)
-	endpoint := fmt.Sprintf("PJSIP/%s@%s", a.to.Trunk.Dial(a.to.Number), trunkEndpoint(a.to.Trunk.Code))
+	user, err := a.to.Trunk.Dial(a.to.Number)
+	if err != nil {
+		return nil, err
+	}
+	endpoint := fmt.Sprintf("PJSIP/%s@%s", user, trunkEndpoint(a.to.Trunk.Code))
 	if err := a.caller.place(ctx, far, endpoint); err != nil {
 		return nil, err
 	}
 	a.caller.mu.Lock()
 	a.caller.dialled = append(a.caller.dialled, far)
 	a.caller.mu.Unlock()
-	err := a.present(ctx)
-	if err == nil {
+	if err = a.present(ctx); err == nil {
 		err = a.e.ari.dial(ctx, far.id, a.to.RingTimeout+answerTime)
 	}
 	if err == nil {
@@ -123,14 +127,27 @@ func (l *leg) place(ctx context.Context, other *leg, endpoint string) error {
 	return nil
 }
 
-// present sets who calls, as the far side sees it: the number, or nobody with the wish for privacy (RFC 3323).
+// present sets who calls, as the far side sees it: the number, or nobody with the wish for privacy (RFC 3323). What the
+// carrier alone is told is another header (RFC 3325).
 func (a *attempt) present(ctx context.Context) error {
 	number, presentation := string(a.to.CallerID), "allowed"
 	if number == "" {
 		number, presentation = "anonymous", "prohib"
 	}
-	for _, v := range [][2]string{{"num-pres", presentation}, {"num", number}} {
-		if err := a.e.ari.set(ctx, a.far.id, "CONNECTEDLINE("+v[0]+",i)", v[1]); err != nil {
+	set := [][2]string{{"CONNECTEDLINE(num-pres,i)", presentation}, {"CONNECTEDLINE(num,i)", number}}
+	if a.to.CallerID == "" {
+		set = append(set, [2]string{"PJSIP_HEADER(add,Privacy)", "id"})
+	}
+	if a.to.Asserted != "" {
+		host, _, err := net.SplitHostPort(a.to.Trunk.Address)
+		if err != nil {
+			host = a.to.Trunk.Address
+		}
+		identity := fmt.Sprintf("<sip:%s@%s>", a.to.Asserted, host)
+		set = append(set, [2]string{"PJSIP_HEADER(add,P-Asserted-Identity)", identity})
+	}
+	for _, v := range set {
+		if err := a.e.ari.set(ctx, a.far.id, v[0], v[1]); err != nil {
 			return err
 		}
 	}

@@ -57,11 +57,16 @@ func (l *leg) armLimit() {
 			}
 		})
 	}
-	l.e.spawn(l, l.limitSwitch)
+	if limit > 0 || l.told {
+		l.told = true
+		l.e.spawn(l, l.limitSwitch)
+	}
 }
 
-// limitSwitch tells Asterisk when the leg has to end, as it is known now.
+// limitSwitch tells Asterisk when the leg has to end, as it is known now. One at a time: the last must be the newest.
 func (l *leg) limitSwitch() {
+	l.telling.Lock()
+	defer l.telling.Unlock()
 	l.mu.Lock()
 	value := "0" // none
 	if l.limit > 0 {
@@ -98,6 +103,27 @@ func (l *leg) endOf(ev event, at time.Time) pbx.End {
 	return end
 }
 
+// left takes that the channel has left the application. As a rule it has been told before that it hangs up; where Asterisk
+// kept the time, or somebody has sent it elsewhere, this is the last that is heard of it.
+func (l *leg) left(at time.Time) {
+	l.mu.Lock()
+	answered, limit := l.answered, l.limit
+	l.mu.Unlock()
+	if l.ctx.Err() != nil || answered.IsZero() {
+		return
+	}
+	end := pbx.End{At: at, By: pbx.ByFailure, SIP: 200, Q850: 16}
+	if limit > 0 && at.Sub(answered) >= limit {
+		end.By = pbx.ByPaidTime
+	}
+	if l.finish(end) {
+		l.e.spawn(nil, func() {
+			l.clear(causeFor(pbx.NormalClearing))
+			l.e.drop(l)
+		})
+	}
+}
+
 // finish ends the leg, once: its clock, its bridge, its waiting methods. It asks Asterisk for nothing.
 func (l *leg) finish(end pbx.End) bool {
 	l.mu.Lock()
@@ -108,6 +134,7 @@ func (l *leg) finish(end pbx.End) bool {
 	if end.At.IsZero() {
 		end.At = time.Now()
 	}
+	end.Voice = l.answered // what is heard is Asterisk's alone
 	l.end = end
 	l.cancel()
 	close(l.done)

@@ -22,7 +22,7 @@ const (
 	maxEvent   = 1 << 20         // bytes
 	reconnect  = 100 * time.Millisecond
 	reconnects = 5 * time.Second // the longest between two tries
-	goneTwice  = 5 * time.Second // between two answers that a channel is not there, which end its leg
+	lookAgain  = 5 * time.Second // between two answers that a channel is not there, which end its leg
 )
 
 // follow reads events until ctx ends, over one connection after the other.
@@ -131,12 +131,10 @@ func (e *Engine) welcome(ctx context.Context) error {
 		e.log.Info("Asterisk takes calls", "address", e.addr.String())
 		close(e.ready)
 	})
-	if known == "" {
-		return nil
-	}
-	e.log.Info("connection to Asterisk restored", "restarted", known != startup)
+	restarted := known != "" && known != startup
+	e.log.Debug("connected to Asterisk", "restarted", restarted)
 	for _, l := range e.all() {
-		if known != startup {
+		if restarted {
 			l.lostWithSwitch()
 			continue
 		}
@@ -181,12 +179,8 @@ func (e *Engine) look(ctx context.Context, l *leg) {
 			return
 		}
 		select {
-		case <-time.After(goneTwice):
-		case <-l.done:
+		case <-time.After(e.lookAgain):
 		case <-ctx.Done():
-		}
-		if l.ctx.Err() != nil {
-			return
 		}
 	}
 }
@@ -239,4 +233,5 @@ func (l *leg) lostWithSwitch() {
 	at := l.unseen
 	l.mu.Unlock()
 	l.finish(pbx.End{At: at, By: pbx.ByFailure, SIP: 503, Q850: 41})
+	l.e.drop(l)
 }

@@ -29,11 +29,14 @@ type leg struct {
 	answer  chan struct{} // closed at the answer
 	bridge  atomic.Pointer[bridge]
 
+	telling sync.Mutex // held by the one who tells Asterisk of the limit
+
 	mu       sync.Mutex
 	rings    func(early bool) // told of ringing and early media; nil: nobody is
 	answered time.Time        // zero before
 	limit    time.Duration    // 0: none
 	timer    *time.Timer      // of the limit
+	told     bool             // Asterisk knows of a limit
 	unseen   time.Time        // since when nothing is heard of the channel; zero while it is
 	end      pbx.End          // zero until done
 	mixed    string           // the bridge that Dial has put the leg and its caller into
@@ -236,6 +239,8 @@ func (l *leg) take(ev event) {
 			return // the cause comes when the channel is gone
 		}
 		l.finish(l.endOf(ev, at))
+	case "StasisEnd":
+		l.left(at)
 	case "ChannelDestroyed":
 		l.finish(l.endOf(ev, at))
 		l.e.drop(l)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -26,7 +27,7 @@ func trunkEndpoint(code string) string { return "trunk~" + code }
 // it (REFER), have the parties exchange voice without us, keep a call whose voice is lost, tell a carrier by re-INVITE who
 // answered.
 var peersConf = template.Must(template.New("peers").Funcs(template.FuncMap{
-	"value": confValue, "provider": providerEndpoint, "trunk": trunkEndpoint, "order": identifyOrder,
+	"value": confValue, "provider": providerEndpoint, "trunk": trunkEndpoint, "order": identifyOrder, "codecs": codecs,
 }).Parse(`
 [ours](!)
 type = endpoint
@@ -77,8 +78,10 @@ match = {{.Address}}
 [{{$name}}](ours)
 context = {{$.Context}}-trunk
 aors = {{$name}}
-send_pai = yes
 trust_id_outbound = no
+{{- with codecs .Codecs}}
+allow = !all,{{.}}
+{{- end}}
 {{- if .User}}
 outbound_auth = {{$name}}
 
@@ -92,6 +95,7 @@ password = {{value .Password}}
 [{{$name}}]
 type = aor
 contact = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
+qualify_frequency = {{.Probe}}
 {{if .Register}}
 [{{$name}}]
 type = registration
@@ -108,14 +112,21 @@ max_retries = 1000000
 // where trunks and providers are made.
 func confValue(s string) string { return strings.ReplaceAll(s, ";", `\;`) }
 
+// codecs gives those that a trunk is offered in Asterisk's words; "" for the usual.
+func codecs(list string) string {
+	return strings.NewReplacer("PCMA", "alaw", "PCMU", "ulaw", " ", "").Replace(list)
+}
+
 // identifyOrder sorts the longest prefix first: Asterisk takes the first that matches.
 func identifyOrder(p netip.Prefix) string { return fmt.Sprintf("%03d", p.Addr().BitLen()-p.Bits()) }
 
-// peers writes providers and trunks, and tells whether anything has changed.
+// peers writes providers and trunks, and tells whether anything has changed. Trunks over TLS are left out: calls go to the
+// next.
 func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (changed bool, err error) {
 	var b bytes.Buffer
+	plain := slices.DeleteFunc(slices.Clone(trunks), func(t routing.Trunk) bool { return t.Transport == "tls" })
 	err = peersConf.Execute(&b, map[string]any{
-		"Context": location, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": trunks,
+		"Context": location, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": plain,
 	})
 	if err != nil || bytes.Equal(b.Bytes(), p.written) {
 		return false, err

@@ -16,7 +16,8 @@ import (
 // Engine is a call engine under test.
 type Engine interface {
 	pbx.Switch
-	Addr() net.Addr // where it takes SIP over UDP and TCP
+	Addr() net.Addr         // where it takes SIP over UDP and TCP
+	Ready() <-chan struct{} // closed when it does, which may be a while after its Run has begun
 }
 
 // Config is what an engine is started with.
@@ -29,8 +30,7 @@ type Config struct {
 
 // Start is how an engine is made, and what is its own.
 type Start struct {
-	// New makes an engine on loopback. One that takes calls only a while after its Run has begun has a method Ready, whose
-	// channel is closed then. Whatever it leaves when its Run has returned is removed by a clean-up of t.
+	// New makes an engine on loopback. Whatever it leaves when its Run has returned is removed by a clean-up of t.
 	New func(t *testing.T, c Config) Engine
 	Traits
 }

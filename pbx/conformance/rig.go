@@ -180,15 +180,13 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 		}
 	}
 	r.t.Cleanup(r.stop)
-	if slow, ok := r.engine.(interface{ Ready() <-chan struct{} }); ok {
-		select {
-		case <-slow.Ready():
-		case err := <-ended:
-			ended <- err
-			r.t.Fatal("the engine does not start")
-		case <-r.ctx.Done():
-			r.t.Fatal("the engine takes no calls")
-		}
+	select {
+	case <-r.engine.Ready():
+	case err := <-ended:
+		ended <- err
+		r.t.Fatal("the engine does not start")
+	case <-r.ctx.Done():
+		r.t.Fatal("the engine takes no calls")
 	}
 }
 
