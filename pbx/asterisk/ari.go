@@ -96,6 +96,14 @@ func (a *ari) set(ctx context.Context, channel, variable, value string) error {
 	return a.ask(ctx, func() error { return a.client.Channel().SetVariable(channelKey(channel), variable, value) })
 }
 
+func (a *ari) get(ctx context.Context, channel, variable string) (value string, err error) {
+	err = a.ask(ctx, func() (err error) {
+		value, err = a.client.Channel().GetVariable(channelKey(channel), url.QueryEscape(variable))
+		return err
+	})
+	return value, err
+}
+
 // mix joins channels, voice and digits, in a bridge of that name.
 func (a *ari) mix(ctx context.Context, bridge string, channels ...string) error {
 	return a.ask(ctx, func() error {

@@ -35,7 +35,7 @@ func (e *Engine) follow(ctx context.Context) {
 		}
 		if !seen.IsZero() {
 			wait = reconnect
-			e.lost(ctx)
+			e.lost()
 			e.log.Error("connection to Asterisk lost", "err", err)
 		}
 		select {
@@ -86,7 +86,7 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 			e.log.Warn("event of Asterisk not understood", "event", string(raw[:min(len(raw), 500)]), "err", err)
 			continue
 		}
-		e.take(ctx, ev)
+		e.take(ev)
 	}
 }
 
@@ -145,14 +145,16 @@ func (e *Engine) welcome(ctx context.Context) error {
 
 // lost tells every call that nothing is heard of it any more. They go on: only a look at the channel tells more. What
 // must not be charged is what nobody has seen: each keeps the moment.
-func (e *Engine) lost(context.Context) {
+func (e *Engine) lost() {
 	now := time.Now()
 	e.mu.Lock()
 	e.connected = false
 	e.mu.Unlock()
 	for _, l := range e.all() {
 		l.mu.Lock()
-		l.unseen = now
+		if l.unseen.IsZero() {
+			l.unseen = now
+		}
 		l.mu.Unlock()
 	}
 }
@@ -186,14 +188,14 @@ func (e *Engine) look(ctx context.Context, l *leg) {
 }
 
 // take hands an event to the leg that it is about. Nothing here waits, so that no event waits for another call's.
-func (e *Engine) take(ctx context.Context, ev event) {
+func (e *Engine) take(ev event) {
 	l := e.find(ev.about())
 	defer e.rescue(l)
 	switch {
 	case ev.Type == "ApplicationReplaced":
 		e.log.Error("another controller has taken over Asterisk's calls")
 	case ev.Type == "StasisStart" && l == nil && len(ev.Args) == 3 && ev.Args[0] == "in":
-		e.arrive(ctx, ev)
+		e.arrive(ev)
 	case l != nil:
 		l.take(ev)
 	default:

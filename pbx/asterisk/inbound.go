@@ -1,14 +1,14 @@
 package asterisk
 
 import (
-	"context"
 	"strings"
 
+	"telecommune/internal/e164"
 	"telecommune/pbx"
 )
 
 // arrive takes a call that Asterisk hands over, and gives it to the script.
-func (e *Engine) arrive(ctx context.Context, ev event) {
+func (e *Engine) arrive(ev event) {
 	l := newLeg(e, ev.Channel.ID)
 	l.inbound.Provider = ev.Args[1]
 	for _, p := range e.conf.Admission().Providers {
@@ -16,17 +16,36 @@ func (e *Engine) arrive(ctx context.Context, ev event) {
 			l.inbound = identity(ev, p)
 		}
 	}
-	number, known := e.conf.Admission().Find(ev.Channel.Dialplan.Exten)
-	l.inbound.Called = number
 	if !e.add(l) {
 		e.spawn(nil, func() { l.clear(causeFor(pbx.NoCircuit)) })
 		return
 	}
-	if !known {
-		l.Hangup(pbx.NotFound)
-		return
+	e.spawn(l, func() {
+		number, known := e.called(l, ev.Channel.Dialplan.Exten)
+		if !known {
+			l.Hangup(pbx.NotFound)
+			return
+		}
+		l.inbound.Called = number
+		e.serve(l)
+	})
+}
+
+// called finds the access number in the Request-URI, or else, for networks that put the address of a registration there,
+// in To.
+func (e *Engine) called(l *leg, extension string) (e164.Number, bool) {
+	admission := e.conf.Admission()
+	if number, ok := admission.Find(extension); ok {
+		return number, true
 	}
-	e.spawn(l, func() { e.serve(l) })
+	to, err := e.ari.get(l.ctx, l.id, "PJSIP_HEADER(read,To)")
+	if err != nil {
+		e.log.Debug("no To", "leg", l.id, "err", err)
+	}
+	_, to, _ = strings.Cut(to, "sip:")
+	user, _, _ := strings.Cut(to, "@")
+	user, _, _ = strings.Cut(user, ";")
+	return admission.Find(user)
 }
 
 // serve hands a call to the script and tidies up behind it.

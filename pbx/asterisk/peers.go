@@ -36,6 +36,7 @@ allow = alaw,ulaw
 direct_media = no
 allow_transfer = no
 allow_subscribe = no
+allow_overlap = no
 send_connected_line = no
 dtmf_mode = auto_info
 rtp_timeout = {{.Silence}}
@@ -96,7 +97,7 @@ password = {{value .Password}}
 type = aor
 contact = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
 qualify_frequency = {{.Probe}}
-{{if .Register}}
+{{if and .Register .Enabled}}
 [{{$name}}]
 type = registration
 outbound_auth = {{$name}}

@@ -3,12 +3,14 @@ package conformance
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"telecommune/internal/e164"
 	"telecommune/pbx"
+	"telecommune/pbx/prompt"
 	"telecommune/pbx/simcarrier"
 	"telecommune/routing"
 )
@@ -118,6 +120,38 @@ var engine = []scenario{
 		c.Hangup()
 		if got := r.over(far); got.How != simcarrier.Cancelled {
 			t.Errorf("%+v", got)
+		}
+	}},
+	{"a prompt is played into one bridged leg", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		clip := filepath.Join(clips(t), "en", "echo.wav")
+		results := make(chan error, 1)
+		joined := make(chan struct{})
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+			_ = in.Answer(ctx)
+			out, err := r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
+			if err == nil {
+				_, err = r.engine.Bridge(in, out)
+			}
+			<-joined
+			for range 5 {
+				err = errors.Join(err, in.Play(ctx, prompt.Audio{clip, clip}))
+			}
+			results <- err
+			<-in.Done()
+		}})
+		c := r.call(simcarrier.PhoneConfig{}, echo)
+		r.hearTone(c)
+		before := c.Heard()
+		close(joined)
+		r.must(receive(r, results))
+		r.hearTone(c)
+		if h := c.Heard(); h.Sound-before.Sound < h.Tone-before.Tone+10 {
+			t.Errorf("the caller heard no prompt: %+v, before %+v", h, before)
+		}
+		c.Hangup()
+		if got := r.over(far); got.Heard.Sound > 0 {
+			t.Errorf("the far side heard it as well: %+v", got.Heard)
 		}
 	}},
 	{"each attempt is a dialog of its own", func(t *testing.T, start Start) {

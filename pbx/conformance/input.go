@@ -76,6 +76,14 @@ var input = []scenario{
 		r.works()
 		r.settled(want{outcome: billing.GaveUp, or: billing.Served}, want{outcome: billing.Served})
 	}},
+	{"the access number stands in To", func(t *testing.T, start Start) {
+		r := newRig(t, start, plan{trunks: trunks("127.0.0.1:9")})
+		to := "<sip:" + echo.String() + "@127.0.0.1>"
+		if status := r.raw("office", goodSDP, map[string]string{"To": to}); status != 200 {
+			t.Errorf("%d", status)
+		}
+		r.settled(want{outcome: billing.GaveUp, or: billing.Served})
+	}},
 	{"access numbers that are none", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{trunks: trunks("127.0.0.1:9")})
 		for _, user := range []string{"4930000000000", "49309018;x", "a%40b", "1&2", "%00", strings.Repeat("9", 3000), "'%20OR%201=1"} {

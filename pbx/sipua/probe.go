@@ -10,6 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/uuid"
 
+	"telecommune/pbx"
 	"telecommune/routing"
 )
 
