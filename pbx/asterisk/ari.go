@@ -43,7 +43,7 @@ func newARI(url, password string) *ari {
 
 func (a *ari) close() { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }
 
-var errNoAnswer = errors.New("Asterisk does not answer")
+var errNoAnswer = errors.New("no answer from Asterisk")
 
 // ask has the library ask, which itself would wait for ever.
 func (a *ari) ask(ctx context.Context, question func() error) error {
@@ -187,7 +187,7 @@ func (a *ari) filter(ctx context.Context, types []string) error {
 	return err
 }
 
-var errNonsense = errors.New("Asterisk's answer makes no sense")
+var errNonsense = errors.New("an answer of Asterisk's that makes no sense")
 
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 1 << 20

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
@@ -252,7 +251,5 @@ func (e *Engine) drop(l *leg) {
 		delete(e.legs, l.id)
 	}
 }
-
-func (e *Engine) port() string { return strconv.Itoa(e.addr.Port) }
 
 var _ pbx.Switch = (*Engine)(nil)

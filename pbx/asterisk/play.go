@@ -16,7 +16,7 @@ import (
 
 var (
 	errNotAnswered = errors.New("the leg is not answered")
-	errPlayback    = errors.New("Asterisk could not play it")
+	errPlayback    = errors.New("not played by Asterisk")
 	errLost        = errors.New("the connection to Asterisk was lost meanwhile")
 	errBridged     = errors.New("the leg is bridged already")
 	errForeign     = errors.New("a leg of another engine")

@@ -47,7 +47,7 @@ func (p *private) run(ctx context.Context, log *slog.Logger) error {
 			wait, short = 0, 0
 		}
 		if short >= attempts {
-			return fmt.Errorf("Asterisk ended %d times soon after its start; see %s: %w", short, filepath.Join(p.dir, "log"), err)
+			return fmt.Errorf("the private Asterisk ended %d times soon after its start; see %s: %w", short, filepath.Join(p.dir, "log"), err)
 		}
 		log.Error("Asterisk ended, and is started again", "err", err, "in", wait)
 		select {
