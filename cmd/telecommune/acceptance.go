@@ -25,7 +25,7 @@ const (
 
 // acceptance makes acceptance calls, by the engine of serve or by one of the command's own.
 type acceptance struct {
-	engine  interface { // nil: the engine can't
+	engine interface { // nil: the engine can't
 		TestCall(context.Context, pbx.Target) pbx.TestCall
 	}
 	gate    *routing.Gate

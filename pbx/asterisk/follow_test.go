@@ -32,6 +32,9 @@ type scripted struct {
 
 func script(t *testing.T, s *scripted) *scripted {
 	t.Helper()
+	if s.channel == nil {
+		s.channel = func() (int, string) { return http.StatusInternalServerError, "" }
+	}
 	s.t, s.events, s.opened, s.over, s.startup = t, make(chan string, 1), make(chan struct{}, 10), make(chan struct{}), "2026-01-01T00:00:00.000+0000"
 	server := httptest.NewServer(http.HandlerFunc(s.answer))
 	ctx, stop := context.WithCancel(context.Background())
@@ -172,8 +175,13 @@ func TestConnectionLost(t *testing.T) {
 	s.events <- "close"
 	s.await("questions", asked)
 	s.await("connection", s.opened)
-	if l.ctx.Err() != nil {
-		t.Fatalf("ended by %+v", l.End())
+	for unseen := true; unseen; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		unseen = !l.unseen.IsZero()
+		l.mu.Unlock()
+		if l.ctx.Err() != nil {
+			t.Fatalf("ended by %+v", l.End())
+		}
 	}
 	before := time.Now()
 	s.events <- "close"
