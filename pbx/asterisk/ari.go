@@ -137,6 +137,17 @@ func (a *ari) state(ctx context.Context, channel string) (string, error) {
 	return got.State, err
 }
 
+// channels are all that there are, with their names.
+func (a *ari) channels(ctx context.Context) (names map[string]string, err error) {
+	var got []struct{ ID, Name string }
+	_, err = a.send(ctx, http.MethodGet, "/channels", nil, &got)
+	names = make(map[string]string, len(got))
+	for _, c := range got {
+		names[c.ID] = c.Name
+	}
+	return names, err
+}
+
 // startup is when Asterisk was started, in its words.
 func (a *ari) startup(ctx context.Context) (string, error) {
 	var got struct {
@@ -190,7 +201,7 @@ func (a *ari) filter(ctx context.Context, types []string) error {
 var errNonsense = errors.New("an answer of Asterisk's that makes no sense")
 
 // maxAnswer bounds an answer, in bytes.
-const maxAnswer = 1 << 20
+const maxAnswer = 16 << 20
 
 // send asks Asterisk and reads the answer into got, unless that is nil. The status is 0 when none came.
 func (a *ari) send(ctx context.Context, method, path string, body, got any) (status int, err error) {

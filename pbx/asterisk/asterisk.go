@@ -42,6 +42,7 @@ type Engine struct {
 	clock   clock
 	handle  func(ctx context.Context, in pbx.Leg)
 	ready   chan struct{} // closed when calls are taken for the first time
+	over    chan struct{} // closed when Asterisk has ended, and all its channels
 	once    sync.Once     // closes ready
 
 	lookAgain time.Duration // the constant of that name, but for tests
@@ -78,7 +79,7 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
 	}
 	e := &Engine{
-		conf: c, log: c.Log, addr: addr, ready: make(chan struct{}), legs: map[string]*leg{},
+		conf: c, log: c.Log, addr: addr, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
 		restored: make(chan struct{}), lookAgain: lookAgain,
 	}
 	if e.private, err = newPrivate(c, addr); err != nil {
@@ -151,6 +152,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	if !over {
 		err = <-served
 	}
+	close(e.over)
 	<-followed
 	for _, l := range e.all() {
 		l.finish(pbx.End{By: pbx.ByFailure, SIP: 503, Q850: 41})

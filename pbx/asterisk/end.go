@@ -187,7 +187,11 @@ func (l *leg) clear(q850 int) {
 		if err == nil && state == "" {
 			return
 		}
-		time.Sleep(clearAgain)
+		select {
+		case <-time.After(clearAgain):
+		case <-l.e.over:
+			return
+		}
 	}
 	l.e.log.Error("channel not hung up", "leg", l.id)
 	l.e.drop(l)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -35,7 +36,7 @@ func (e *Engine) follow(ctx context.Context) {
 		}
 		if !seen.IsZero() {
 			wait = reconnect
-			e.lost()
+			e.lost(seen)
 			e.log.Error("connection to Asterisk lost", "err", err)
 		}
 		select {
@@ -67,7 +68,9 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 	var pinging sync.WaitGroup
 	defer pinging.Wait()
 	defer stop(nil)
-	pinging.Go(func() { stop(ping(ctx, conn)) })
+	var heard atomic.Pointer[time.Time] // the newest answer to a ping
+	heard.Store(new(time.Now()))
+	pinging.Go(func() { stop(ping(ctx, conn, &heard)) })
 	pinging.Go(func() {
 		if err := e.welcome(ctx); err != nil {
 			stop(err)
@@ -78,6 +81,9 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
+			}
+			if errors.Is(err, errSilent) {
+				return *heard.Load(), err
 			}
 			return time.Now(), err
 		}
@@ -93,7 +99,7 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 var errSilent = errors.New("no answer to a ping")
 
 // ping looks whether the other side is still there, until it is not.
-func ping(ctx context.Context, conn *websocket.Conn) error {
+func ping(ctx context.Context, conn *websocket.Conn, heard *atomic.Pointer[time.Time]) error {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
@@ -108,6 +114,7 @@ func ping(ctx context.Context, conn *websocket.Conn) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSilent, err)
 		}
+		heard.Store(new(time.Now()))
 	}
 }
 
@@ -134,26 +141,64 @@ func (e *Engine) welcome(ctx context.Context) error {
 	restarted := known != "" && known != startup
 	e.log.Debug("connected to Asterisk", "restarted", restarted)
 	for _, l := range e.all() {
-		if restarted {
+		l.mu.Lock()
+		seen := l.unseen.IsZero()
+		l.mu.Unlock()
+		switch {
+		case seen: // it came by this connection
+		case restarted:
 			l.lostWithSwitch()
-			continue
+		default:
+			e.spawn(l, func() { e.look(ctx, l) })
 		}
-		e.spawn(l, func() { e.look(ctx, l) })
 	}
+	e.spawn(nil, func() { e.sweep(ctx) })
 	return nil
 }
 
-// lost tells every call that nothing is heard of it any more. They go on: only a look at the channel tells more. What
-// must not be charged is what nobody has seen: each keeps the moment.
-func (e *Engine) lost() {
-	now := time.Now()
+// sweep hangs up channels that nobody leads: they came while nothing was heard of Asterisk. A channel is one of those when
+// it is unknown twice; those of Asterisk's own echo are never ours.
+func (e *Engine) sweep(ctx context.Context) {
+	before := map[string]bool{}
+	for range 2 {
+		select {
+		case <-time.After(e.lookAgain):
+		case <-ctx.Done():
+			return
+		}
+		there, err := e.ari.channels(ctx)
+		if err != nil {
+			e.log.Debug("channels not listed", "err", err)
+			return
+		}
+		unknown := map[string]bool{}
+		for id, name := range there {
+			if e.find(id) != nil || strings.HasPrefix(name, "Local/") {
+				continue
+			}
+			unknown[id] = true
+			if !before[id] {
+				continue
+			}
+			e.log.Warn("a channel that nobody leads is hung up", "channel", id)
+			if err := e.ari.hangup(ctx, id, pbx.TemporaryFail.Q850); err != nil {
+				e.log.Debug("channel not hung up", "channel", id, "err", err)
+			}
+		}
+		before = unknown
+	}
+}
+
+// lost notes for every call since when nothing is heard of it any more. They go on: only a look at the channel tells more.
+// What nobody has seen is not charged.
+func (e *Engine) lost(seen time.Time) {
 	e.mu.Lock()
 	e.connected = false
 	e.mu.Unlock()
 	for _, l := range e.all() {
 		l.mu.Lock()
 		if l.unseen.IsZero() {
-			l.unseen = now
+			l.unseen = seen
 		}
 		l.mu.Unlock()
 	}

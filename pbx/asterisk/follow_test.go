@@ -25,6 +25,7 @@ type scripted struct {
 	deaf    bool                 // a connection is not read any more
 	opened  chan struct{}        // a connection is there
 	over    chan struct{}        // closed at the end
+	hungUp  chan string          // paths
 	mu      sync.Mutex           // of the two below
 	startup string               // in the answer of /asterisk/info
 	channel func() (int, string) // status and body when a channel is asked for
@@ -35,11 +36,11 @@ func script(t *testing.T, s *scripted) *scripted {
 	if s.channel == nil {
 		s.channel = func() (int, string) { return http.StatusInternalServerError, "" }
 	}
-	s.t, s.events, s.opened, s.over, s.startup = t, make(chan string, 1), make(chan struct{}, 10), make(chan struct{}), "2026-01-01T00:00:00.000+0000"
+	s.t, s.events, s.opened, s.over, s.hungUp, s.startup = t, make(chan string, 1), make(chan struct{}, 10), make(chan struct{}), make(chan string, 10), "2026-01-01T00:00:00.000+0000"
 	server := httptest.NewServer(http.HandlerFunc(s.answer))
 	ctx, stop := context.WithCancel(context.Background())
 	s.Engine = &Engine{
-		log: slog.New(slog.DiscardHandler), legs: map[string]*leg{}, restored: make(chan struct{}), ready: make(chan struct{}),
+		log: slog.New(slog.DiscardHandler), legs: map[string]*leg{}, restored: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}),
 		lookAgain: 10 * time.Millisecond, ari: newARI(server.URL, "secret"),
 	}
 	followed := make(chan struct{})
@@ -69,6 +70,10 @@ func (s *scripted) answer(w http.ResponseWriter, req *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		fmt.Fprintf(w, `{"status":{"startup_time":%q}}`, s.startup)
+	case req.URL.Path == "/channels":
+		fmt.Fprint(w, `[{"id":"c1","name":"PJSIP/a"},{"id":"orphan","name":"PJSIP/b"},{"id":"echo","name":"Local/echo@x;2"}]`)
+	case req.Method == http.MethodDelete:
+		s.hungUp <- req.URL.Path
 	case strings.HasPrefix(req.URL.Path, "/channels/"):
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -196,6 +201,27 @@ func TestConnectionLost(t *testing.T) {
 	s.mu.Unlock()
 	s.events <- "close"
 	s.await("a leg of an Asterisk that is gone", other.done)
+}
+
+// TestSweep: what nobody leads is hung up, and nothing else.
+func TestSweep(t *testing.T) {
+	s := script(t, &scripted{})
+	l := s.leg("c1")
+	for range 2 {
+		select {
+		case got := <-s.hungUp:
+			if got != "/channels/orphan" {
+				t.Errorf("%s was hung up", got)
+			}
+			if l.ctx.Err() != nil {
+				t.Error("a leg was ended")
+			}
+			s.events <- "close"
+			s.await("connection", s.opened)
+		case <-time.After(patience):
+			t.Fatal("the orphan is still there")
+		}
+	}
 }
 
 // TestSilentConnection: one that nothing comes from, not even the answer to a ping, is given up within ten seconds.

@@ -96,7 +96,7 @@ password = {{value .Password}}
 [{{$name}}]
 type = aor
 contact = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
-qualify_frequency = {{.Probe}}
+qualify_frequency = {{if .Enabled}}{{.Probe}}{{else}}0{{end}}
 {{if and .Register .Enabled}}
 [{{$name}}]
 type = registration
