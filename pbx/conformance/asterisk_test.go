@@ -14,6 +14,7 @@ var onAsterisk = conformance.Start{New: startAsterisk, Traits: conformance.Trait
 	Transcodes:   true,             // it offers both codecs to a trunk, the caller's first
 	Lax:          true,             // PJSIP drops what it can't parse before anybody sees it
 	Patient:      true,             // ARI does not tell of a 100, by which a trunk that is there would be known
+	NoVoice:      true,             // ARI tells of talking only where a function of the dialplan listens all the time
 	LeastSession: 90 * time.Second, // PJSIP ignores a shorter timer
 }}
 

@@ -40,6 +40,7 @@ type Traits struct {
 	Transcodes   bool          // joins legs whose codecs differ
 	Lax          bool          // has no answer to what it can't parse, and takes a call without Max-Forwards
 	Patient      bool          // waits as long as RFC 3261 allows, 32 s, for a trunk that says nothing at all
+	NoVoice      bool          // can't tell whether anything but silence came after an answer
 	LeastSession time.Duration // the shortest session timer that it takes part in (RFC 4028 section 4 demands 90 s); 0: any
 }
 
