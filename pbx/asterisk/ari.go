@@ -28,13 +28,15 @@ type ari struct {
 // answerTime bounds each question to Asterisk.
 const answerTime = 5 * time.Second
 
-func newARI(url, password string) *ari {
-	// The library has a client of its own that nobody can reach, and which uses this.
-	if shared, ok := http.DefaultTransport.(*http.Transport); ok && shared.MaxIdleConnsPerHost < 64 {
-		shared = shared.Clone()
+// The library has a client of its own that nobody can reach; what it uses is a variable of the whole process. It would
+// keep two connections, and wait for ever.
+func init() {
+	if shared, ok := http.DefaultTransport.(*http.Transport); ok {
 		shared.MaxIdleConnsPerHost, shared.ResponseHeaderTimeout = 64, 2*answerTime
-		http.DefaultTransport = shared
 	}
+}
+
+func newARI(url, password string) *ari {
 	return &ari{
 		client: native.New(&native.Options{Application: appName, URL: url, Username: appName, Password: password}),
 		http:   &http.Client{Timeout: answerTime}, url: url, password: password,

@@ -87,8 +87,9 @@ func (a *attempt) run(ctx context.Context) (*leg, error) {
 		err = a.follow(ctx)
 	}
 	if err != nil {
-		a.e.unmix(far.takeMixed()) // what comes next is said to the caller alone
+		mixed := far.takeMixed()
 		far.hangup(pbx.End{By: pbx.ByUs, SIP: 487, Q850: 16}, pbx.Cause{SIP: 487, Q850: 16})
+		a.e.unmix(mixed) // what comes next is said to the caller alone
 		return nil, err
 	}
 	return far, nil

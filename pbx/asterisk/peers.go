@@ -132,6 +132,9 @@ func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (chang
 	if err != nil || bytes.Equal(b.Bytes(), p.written) {
 		return false, err
 	}
+	if err := p.write("peers.conf", b.Bytes()); err != nil {
+		return false, err
+	}
 	p.written = b.Bytes()
-	return true, p.write("peers.conf", b.Bytes())
+	return true, nil
 }

@@ -60,11 +60,12 @@ func (l *leg) play(ctx context.Context, audio prompt.Audio, until <-chan byte) (
 	case err := <-over:
 		return 0, false, err
 	case d := <-until:
-		return d, true, l.asked(ctx, l.stop(id, over))
+		l.stop(id)
+		return d, true, nil
 	case <-restored:
 		return 0, false, errLost
 	case <-ctx.Done():
-		_ = l.stop(id, over)
+		l.stop(id)
 		return 0, false, l.ended(ctx)
 	case <-l.done:
 		return 0, false, pbx.ErrEnded
@@ -72,19 +73,12 @@ func (l *leg) play(ctx context.Context, audio prompt.Audio, until <-chan byte) (
 }
 
 // stop ends a playback, which may have come to its end by itself meanwhile.
-func (l *leg) stop(id string, over <-chan error) error {
+func (l *leg) stop(id string) {
 	ctx, cancel := context.WithTimeout(l.ctx, answerTime)
 	defer cancel()
-	err := l.e.ari.stopPlay(ctx, id)
-	select {
-	case <-over:
-		return nil
-	default:
-	}
-	if err != nil && l.ctx.Err() == nil {
+	if err := l.e.ari.stopPlay(ctx, id); err != nil {
 		l.e.log.Debug("playback not stopped", "leg", l.id, "err", err)
 	}
-	return nil
 }
 
 // playing notes a playback that begins.
