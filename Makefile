@@ -51,6 +51,7 @@ deps:
 
 deps-test:
 	deploy/install-deps.sh --test
+	deploy/asterisk/get.sh
 
 # Inside the module an older Go either fetches the version that go.mod names, or says why it can't.
 go:

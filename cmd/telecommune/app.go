@@ -40,7 +40,8 @@ type app struct {
 	bank     *billing.Service
 	picture  *picture
 	gate     *routing.Gate
-	engine   *sipua.Engine
+	engine   engine
+	ready    func() // called once calls are taken; may be nil
 	tests    *acceptance
 	exchange *pbx.Exchange
 	proxies  []netip.Prefix
@@ -96,15 +97,13 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.control, err = listenControl(c.State); err != nil {
 		return a, err
 	}
-	a.engine, err = sipua.New(sipua.Config{
-		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Log: log,
-		Admission: a.picture.admission.Load,
-		Trunks:    func() []routing.Trunk { return a.picture.routes.Load().Trunks() }, Health: a.gate,
-	})
-	if err != nil {
+	if a.engine, err = openEngine(c, a.picture, a.gate, log); err != nil {
 		return a, err
 	}
-	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
+	a.tests = &acceptance{gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
+	if e, ok := a.engine.(*sipua.Engine); ok {
+		a.tests.engine = e
+	}
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
@@ -127,6 +126,16 @@ func (a *app) Run(ctx context.Context) error {
 
 	calls, callsCtx := errgroup.WithContext(ctx)
 	calls.Go(func() error { return a.exchange.Run(callsCtx) })
+	calls.Go(func() error {
+		select {
+		case <-a.engine.Ready():
+			if a.ready != nil {
+				a.ready()
+			}
+		case <-callsCtx.Done():
+		}
+		return nil
+	})
 	calls.Go(func() error { return servePages(callsCtx, web.NewServer(web.New(a.webOptions())), a.pages) })
 	calls.Go(func() error {
 		return servePages(callsCtx, &http.Server{Handler: controlHandler(a.exchange, a.tests), ReadHeaderTimeout: time.Second}, a.control)

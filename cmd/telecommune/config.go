@@ -29,6 +29,7 @@ type Config struct {
 	Proxies  []string `toml:"proxies"`
 	RTPPorts string   `toml:"rtp_ports"`
 	Engine   string   `toml:"engine"`
+	Asterisk string   `toml:"asterisk"`
 	Node     string   `toml:"node"`
 	Prompts  []string `toml:"prompts"`
 
@@ -74,8 +75,12 @@ var settings = []setting{
 		func(c *Config, v string) { c.RTPPorts = v }, func(c *Config) string { return c.RTPPorts },
 	},
 	{
-		"engine", "call `ENGINE`: sip",
+		"engine", "call `ENGINE`: sip (built in) or asterisk",
 		func(c *Config, v string) { c.Engine = v }, func(c *Config) string { return c.Engine },
+	},
+	{
+		"asterisk", "`FOLDER` with an Asterisk, as deploy/asterisk/get.sh prints it",
+		func(c *Config, v string) { c.Asterisk = v }, func(c *Config) string { return c.Asterisk },
 	},
 	{
 		"node", "`NAME` of this node among several",
@@ -120,7 +125,8 @@ func defaultConfig() Config {
 		SIP:      "0.0.0.0:5060",
 		HTTP:     "127.0.0.1:8080",
 		RTPPorts: "10000-20000",
-		Engine:   "sip",
+		Engine:   engineSIP,
+		Asterisk: defaultAsterisk(),
 		Node:     host,
 		Prompts:  defaultPrompts(),
 
@@ -196,8 +202,8 @@ const mostAttempts = 50
 
 // check refuses what would only fail later, and less clearly.
 func (c *Config) check() error {
-	if c.Engine != "sip" {
-		return fmt.Errorf("engine %q: only sip is there", c.Engine)
+	if c.Engine != engineSIP && c.Engine != engineAsterisk {
+		return fmt.Errorf("engine %q: want sip or asterisk", c.Engine)
 	}
 	if c.Node == "" {
 		return errors.New("node: a name is needed")

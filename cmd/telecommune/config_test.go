@@ -17,7 +17,7 @@ func configured(t *testing.T, args ...string) (c Config, err error) {
 		c, err = config(cmd)
 		return nil
 	}}
-	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "node", "prompts", "max-attempts")
+	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts")
 	root.AddCommand(probe)
 	root.SetArgs(append([]string{"probe"}, args...))
 	if err := root.ExecuteContext(t.Context()); err != nil {
@@ -32,6 +32,7 @@ func TestConfigRises(t *testing.T) {
 		sip = "192.0.2.1:5060"
 		http = "192.0.2.1:80"
 		rtp_ports = "20000-20100"
+		asterisk = "/opt/asterisk"
 		prompts = ["/a", "/b"]
 	`)
 	t.Setenv("TELECOMMUNE_CONFIG", name)
@@ -45,7 +46,7 @@ func TestConfigRises(t *testing.T) {
 	}
 	want := Config{
 		State: "/srv/file", SIP: "192.0.2.1:5060", Public: "192.0.2.9", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
-		Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node, MaxAttempts: 3,
+		Asterisk: "/opt/asterisk", Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node, MaxAttempts: 3,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"telecommune/billing"
 	"telecommune/billing/ledger"
 	"telecommune/internal/postgres"
+	"telecommune/pbx/asterisk/asterisktest"
 	"telecommune/pbx/simcarrier"
 )
 
@@ -39,11 +41,11 @@ type served struct {
 var readyLine = regexp.MustCompile(`msg=ready sip=(\S+)`)
 
 // startServe starts serve on a state folder and waits until it takes calls.
-func startServe(t *testing.T, state string) *served {
+func startServe(t *testing.T, state, flags string) *served {
 	t.Helper()
 	s := &served{process: exec.Command(os.Args[0])}
 	s.process.Env = append(os.Environ(),
-		commandLine+"=serve --sip 127.0.0.1:0 --http 127.0.0.1:0 --rtp-ports 20000-40000 --node one --state "+state)
+		commandLine+"=serve --sip 127.0.0.1:0 --http 127.0.0.1:0 --rtp-ports 20000-40000 --node one --state "+state+flags)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -87,14 +89,25 @@ func (s *served) kill(t *testing.T) {
 // TestKilledInTheMiddleOfCalls kills serve while fifty people talk. After a new start each call is charged up to its
 // last sign of life, and nothing is held any more.
 func TestKilledInTheMiddleOfCalls(t *testing.T) {
+	t.Run(engineSIP, func(t *testing.T) { killInTheMiddle(t, "") })
+	t.Run(engineAsterisk, func(t *testing.T) {
+		carrier := killInTheMiddle(t, " --engine asterisk --asterisk "+asterisktest.Folder(t))
+		await(t, "the Asterisk of the one that was killed to hang up", func() bool {
+			return !slices.ContainsFunc(carrier.Calls(), func(r simcarrier.Record) bool { return !r.Done() })
+		})
+	})
+}
+
+// killInTheMiddle is that on one engine. It gives the carrier, as it was left.
+func killInTheMiddle(t *testing.T, flags string) *simcarrier.Carrier {
 	const callers = 50
 	state := freshState(t)
-	first := startServe(t, state)
+	first := startServe(t, state, flags)
 	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer carrier.Close()
+	t.Cleanup(carrier.Close)
 	retail := file(t, "retail.csv", "prefix,rate_per_minute\n380,0.60\n")
 	cost := file(t, "cost.csv", "prefix,rate_per_minute\n380,0.30\n")
 	for _, line := range []string{
@@ -129,7 +142,7 @@ func TestKilledInTheMiddleOfCalls(t *testing.T) {
 	before := signs(t, state, callers)
 	first.kill(t)
 
-	startServe(t, state)
+	startServe(t, state, flags)
 	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +179,7 @@ func TestKilledInTheMiddleOfCalls(t *testing.T) {
 	if sum != 0 {
 		t.Errorf("the trial balance is off by %d", sum)
 	}
+	return carrier
 }
 
 // signs waits until so many calls have shown that they were answered, some of them for over a second, and gives the

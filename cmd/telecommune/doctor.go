@@ -70,7 +70,7 @@ OK is as it should be, WARN works with a drawback, FAIL must be mended; with any
 			return nil
 		},
 	}
-	addConfigFlags(c.Flags(), "sip", "http", "prompts")
+	addConfigFlags(c.Flags(), "sip", "http", "engine", "asterisk", "prompts")
 	return c
 }
 
@@ -79,7 +79,7 @@ func examine(ctx context.Context, c Config) []finding {
 	findings := []finding{checkPostgres(c), checkState(c), checkDisk(c), checkSpool(c)}
 	findings = append(findings, checkDatabase(ctx, c)...)
 	prompts := checkPrompts(c)
-	findings = append(findings, prompts, checkSpeech(prompts.Status == good))
+	findings = append(findings, prompts, checkSpeech(prompts.Status == good), checkEngine(c))
 	if _, err := askServe(c.State).live(ctx); err == nil {
 		findings = append(findings, finding{"serve", good, "running", ""})
 	} else {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"telecommune/internal/postgres"
+	"telecommune/pbx/asterisk/asterisktest"
 )
 
 // checkup runs doctor on a state folder and gives what it found by the name of the check.
@@ -97,4 +98,25 @@ func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
 	see("spool", warn, "1 calls wait", "serve")
 	put("unreadable.jsonl", "x\ny\n")
 	see("spool", warn, "2 calls can't be settled", "unreadable.jsonl")
+}
+
+// TestDoctorLooksForAsterisk, when that is to carry the calls.
+func TestDoctorLooksForAsterisk(t *testing.T) {
+	for what, tt := range map[string]struct {
+		flags []string
+		want  status
+		says  string
+	}{
+		"built in":   {nil, good, "built in"},
+		"a real one": {[]string{"--engine", "asterisk", "--asterisk", asterisktest.Folder(t)}, good, "Asterisk 2"},
+		"no folder":  {[]string{"--engine", "asterisk", "--asterisk", t.TempDir()}, fail, "no such file"},
+		"none":       {[]string{"--engine", "asterisk", "--asterisk", ""}, fail, "none was fetched"},
+	} {
+		r := tcWith(t, "", append([]string{"doctor", "-o", "json", "--state", freshState(t)}, tt.flags...)...)
+		for _, f := range decode[[]finding](t, r.out) {
+			if f.Check == "engine" && (f.Status != tt.want || !strings.Contains(f.Detail, tt.says) || f.Status == fail && f.Fix != getAsterisk) {
+				t.Errorf("%s: %+v", what, f)
+			}
+		}
+	}
 }

@@ -21,8 +21,10 @@ func serveCommand() *cobra.Command {
 		Long: `Take calls, and serve the pages, until a signal ends it.
 
 SIGTERM or Ctrl-C: no new calls are taken, and those in progress may go on for up to five minutes. A second signal hangs
-them up, settles them and ends.`,
-		Example: "  telecommune serve --sip 192.0.2.1:5060 --http 127.0.0.1:8080",
+them up, settles them and ends.
+
+With --engine asterisk, calls are carried by an Asterisk of its own, which serve starts and supervises.`,
+		Example: "  telecommune serve --sip 192.0.2.1:5060 --http 127.0.0.1:8080\n  telecommune serve --engine asterisk",
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			c, err := config(cmd)
@@ -36,11 +38,13 @@ them up, settles them and ends.`,
 			}
 			defer func() { err = errors.Join(err, a.Close()) }()
 			defer context.AfterFunc(cmd.Context(), func() { hangUpOnSignal(a.exchange) })()
-			log.Info("ready", "sip", a.engine.Addr(), "pages", fmt.Sprintf("http://%s/", a.pages.Addr()), "state", c.State)
+			a.ready = func() {
+				log.Info("ready", "sip", a.engine.Addr(), "pages", fmt.Sprintf("http://%s/", a.pages.Addr()), "state", c.State)
+			}
 			return a.Run(cmd.Context())
 		},
 	}
-	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "node", "prompts", "max-attempts")
+	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts")
 	return cmd
 }
 

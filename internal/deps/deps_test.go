@@ -33,8 +33,12 @@ var rules = []struct{ of, not, why string }{
 	{"routing", "billing/ledger", "routing uses rate decks, nothing else of billing"},
 	{"routing", "net/http", "a plan takes no I/O"},
 	{"pbx", "pbx/sipua", "the script is above the engines"},
+	{"pbx", "pbx/asterisk", "the script is above the engines"},
+	{"pbx/sipua", "pbx/asterisk", "the engines know nothing of each other"},
+	{"pbx/asterisk", "pbx/sipua", "the engines know nothing of each other"},
 	{"pbx", "pbx/simcarrier", "simulated peers are for the demo and tests"},
 	{"web", "pbx/sipua", "pages are above the engines"},
+	{"web", "pbx/asterisk", "pages are above the engines"},
 	{"internal*", "billing*", "plumbing has no business rules"},
 	{"internal*", "pbx*", "plumbing has no business rules"},
 	{"internal*", "routing", "plumbing has no business rules"},
@@ -47,6 +51,8 @@ var libraries = []struct {
 }{
 	{"github.com/emiago/sipgo", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/emiago/diago", []string{"pbx/sipua", "pbx/simcarrier"}},
+	{"github.com/CyCoreSystems/ari", []string{"pbx/asterisk"}},
+	{"github.com/coder/websocket", []string{"pbx/asterisk"}},
 	{"github.com/pion/", []string{"pbx/sipua", "pbx/simcarrier"}},
 	{"github.com/spf13/cobra", []string{"cmd/telecommune"}},
 	{"github.com/xuri/excelize", nil}, // tests write spreadsheets with it; it takes what is cut short for the end

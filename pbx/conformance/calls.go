@@ -95,9 +95,10 @@ var calls = []scenario{
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 2})
 	}},
 	{"a trunk with digest of a proxy's kind, and a wrong password", func(t *testing.T, start Start) {
-		far := carrier(t, simcarrier.CarrierConfig{User: "commune", Password: "open sesame", Default: answering().Default})
+		const password = `open; [sesame] => #include \"${x}` // none of it may mean anything to a file of configuration
+		far := carrier(t, simcarrier.CarrierConfig{User: "commune", Password: password, Default: answering().Default})
 		r := newRig(t, start, plan{trunks: []routing.Trunk{
-			{Address: far.Addr(), User: "commune", Password: "wrong"}, {Address: far.Addr(), User: "commune", Password: "open sesame"},
+			{Address: far.Addr(), User: "commune", Password: "wrong"}, {Address: far.Addr(), User: "commune", Password: password},
 		}})
 		c := r.call(simcarrier.PhoneConfig{}, contact)
 		r.hearTone(c)

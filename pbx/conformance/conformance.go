@@ -16,7 +16,8 @@ import (
 // Engine is a call engine under test.
 type Engine interface {
 	pbx.Switch
-	Addr() net.Addr // where it takes SIP over UDP and TCP
+	Addr() net.Addr         // where it takes SIP over UDP and TCP
+	Ready() <-chan struct{} // closed when it does, which may be a while after its Run has begun
 }
 
 // Config is what an engine is started with.
@@ -27,8 +28,21 @@ type Config struct {
 	Log          *slog.Logger
 }
 
-// Start makes an engine on loopback. Whatever it leaves when its Run has returned is removed by a clean-up of t.
-type Start func(t *testing.T, c Config) Engine
+// Start is how an engine is made, and what is its own.
+type Start struct {
+	// New makes an engine on loopback. Whatever it leaves when its Run has returned is removed by a clean-up of t.
+	New func(t *testing.T, c Config) Engine
+	Traits
+}
+
+// Traits are where engines may differ. All else they have in common.
+type Traits struct {
+	Transcodes   bool          // joins legs whose codecs differ
+	Lax          bool          // has no answer to what it can't parse, and takes a call without Max-Forwards
+	Patient      bool          // waits as long as RFC 3261 allows, 32 s, for a trunk that says nothing at all
+	NoVoice      bool          // can't tell whether anything but silence came after an answer
+	LeastSession time.Duration // the shortest session timer that it takes part in (RFC 4028 section 4 demands 90 s); 0: any
+}
 
 // Run runs the suite.
 func Run(t *testing.T, start Start) {

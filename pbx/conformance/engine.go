@@ -3,12 +3,14 @@ package conformance
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"telecommune/internal/e164"
 	"telecommune/pbx"
+	"telecommune/pbx/prompt"
 	"telecommune/pbx/simcarrier"
 	"telecommune/routing"
 )
@@ -18,7 +20,7 @@ var engine = []scenario{
 	{"an attempt that rings too long is cancelled", func(t *testing.T, start Start) {
 		far := sippCarrier(t, "carrier_no_answer.xml", nil)
 		results := make(chan error, 1)
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.addr), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			_, err := r.engine.Dial(ctx, in, target(far.addr, time.Second))
 			results <- err
@@ -109,7 +111,7 @@ var engine = []scenario{
 	}},
 	{"the caller hears a ring tone while nobody sends early media", func(t *testing.T, start Start) {
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Forever: true}})
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			_, _ = r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
 		}})
@@ -120,9 +122,41 @@ var engine = []scenario{
 			t.Errorf("%+v", got)
 		}
 	}},
+	{"a prompt is played into one bridged leg", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		clip := filepath.Join(clips(t), "en", "echo.wav")
+		results := make(chan error, 1)
+		joined := make(chan struct{})
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+			_ = in.Answer(ctx)
+			out, err := r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
+			if err == nil {
+				_, err = r.engine.Bridge(in, out)
+			}
+			<-joined
+			for range 5 {
+				err = errors.Join(err, in.Play(ctx, prompt.Audio{clip, clip}))
+			}
+			results <- err
+			<-in.Done()
+		}})
+		c := r.call(simcarrier.PhoneConfig{}, echo)
+		r.hearTone(c)
+		before := c.Heard()
+		close(joined)
+		r.must(receive(r, results))
+		r.hearTone(c)
+		if h := c.Heard(); h.Sound-before.Sound < h.Tone-before.Tone+10 {
+			t.Errorf("the caller heard no prompt: %+v, before %+v", h, before)
+		}
+		c.Hangup()
+		if got := r.over(far); got.Heard.Sound > 0 {
+			t.Errorf("the far side heard it as well: %+v", got.Heard)
+		}
+	}},
 	{"each attempt is a dialog of its own", func(t *testing.T, start Start) {
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Status: 503}})
-		r := newRig(t, start, plan{handle: func(ctx context.Context, r *rig, in pbx.Leg) {
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {
 			_ = in.Answer(ctx)
 			for range 3 {
 				_, _ = r.engine.Dial(ctx, in, target(far.Addr(), time.Minute))
@@ -140,8 +174,8 @@ var engine = []scenario{
 	{"OPTIONS", func(t *testing.T, start Start) {
 		r := newRig(t, start, plan{})
 		p := newRawPeer(t, r.address)
-		ask := strings.NewReplacer("INVITE sip", "OPTIONS sip", "1 INVITE", "1 OPTIONS").Replace(p.invite("", "", nil))
-		if status := p.final(strings.Replace(ask, "OPTIONS sip:@", "OPTIONS sip:", 1)); status != 200 {
+		ask := strings.NewReplacer("INVITE sip:@", "OPTIONS sip:", "To: <sip:@", "To: <sip:", "1 INVITE", "1 OPTIONS").Replace(p.invite("", "", nil))
+		if status := p.final(ask); status != 200 {
 			t.Errorf("%d", status)
 		}
 	}},

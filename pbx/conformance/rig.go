@@ -148,7 +148,7 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 	r.t.Helper()
 	c := wire(r.t, r.db, r.bank, log)
 	snapshot, admission := c.Routes(), c.Admission
-	r.engine = start(r.t, Config{
+	r.engine = start.New(r.t, Config{
 		Admission: admission, Trunks: snapshot.Trunks, MediaTimeout: cmp.Or(p.mediaTimeout, 10*time.Second), Log: log,
 	})
 	r.address = r.engine.Addr().String()
@@ -180,6 +180,14 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 		}
 	}
 	r.t.Cleanup(r.stop)
+	select {
+	case <-r.engine.Ready():
+	case err := <-ended:
+		ended <- err
+		r.t.Fatal("the engine does not start")
+	case <-r.ctx.Done():
+		r.t.Fatal("the engine takes no calls")
+	}
 }
 
 // wire makes an exchange's configuration of what is in the database. Its Switch is still to be set.

@@ -32,6 +32,6 @@ func builtIn(t *testing.T, c conformance.Config) conformance.Engine {
 	return e
 }
 
-func TestBuiltInEngine(t *testing.T) { conformance.Run(t, builtIn) }
+func TestBuiltInEngine(t *testing.T) { conformance.Run(t, conformance.Start{New: builtIn}) }
 
-func TestLoad(t *testing.T) { conformance.Load(t, builtIn) }
+func TestLoad(t *testing.T) { conformance.Load(t, conformance.Start{New: builtIn}) }

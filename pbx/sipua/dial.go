@@ -254,7 +254,7 @@ func (a *attempt) broken(ctx context.Context, err error) error {
 func (a *attempt) failed(res *sip.Response) error {
 	return &pbx.DialError{
 		SIP: res.StatusCode, Q850: reasonOf(res, q850(res.StatusCode)), Rang: a.rang,
-		Err: fmt.Errorf("trunk %s: %d %s", a.to.Trunk.Code, res.StatusCode, printable(res.Reason)),
+		Err: fmt.Errorf("trunk %s: %d %s", a.to.Trunk.Code, res.StatusCode, pbx.Printable(res.Reason)),
 	}
 }
 

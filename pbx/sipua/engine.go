@@ -70,6 +70,7 @@ type Engine struct {
 	stopTime      time.Duration  // that Run waits for the answers to its last BYEs
 	work          sync.WaitGroup // handlers and all that they started
 	stopped       chan struct{}  // closed when Run waits for the other sides no longer
+	ready         chan struct{}  // closed
 }
 
 // Two settings of the library are variables of the whole process. UDP carries what the other side sends and what we
@@ -99,8 +100,9 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		conf: c, log: c.Log, lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV, dialogs: map[string]*leg{}, invites: map[string]struct{}{}, outgoing: map[string]*call{}, nonces: newNonces(), guesses: guesses{made: map[netip.Prefix]guess{}},
-		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, registerRetry: registerRetry, probeRetry: probeRetry, stopTime: stopTime, stopped: make(chan struct{}),
+		sounds: sounds{kept: map[soundKey]sound{}}, minExpires: minExpires, firstResponse: firstResponse, registerRetry: registerRetry, probeRetry: probeRetry, stopTime: stopTime, stopped: make(chan struct{}), ready: make(chan struct{}),
 	}
+	close(e.ready)
 	var err error
 	if e.rtp, err = newPortRange(c.RTPPorts); err != nil {
 		return nil, err
@@ -151,6 +153,9 @@ func (e *Engine) stack() (err error) {
 
 // Addr is where SIP is taken, with the port that was found free.
 func (e *Engine) Addr() net.Addr { return e.udp.LocalAddr() }
+
+// Ready is closed: what comes before Run waits in the sockets.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 func (e *Engine) port() int { return e.udp.LocalAddr().(*net.UDPAddr).Port }
 

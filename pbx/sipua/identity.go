@@ -4,8 +4,6 @@ import (
 	"mime"
 	"net/url"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -13,34 +11,13 @@ import (
 	"telecommune/pbx"
 )
 
-// maxName bounds a foreign string, in bytes.
-const maxName = 64
-
-// printable makes a foreign string harmless: valid UTF-8, no control characters, at most maxName bytes.
-func printable(s string) string {
-	if len(s) > 4*maxName {
-		s = s[:4*maxName]
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			continue
-		}
-		if b.Len()+utf8.RuneLen(r) > maxName {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
-}
-
 // identity reads who calls. A provider that vouches for its callers is believed its P-Asserted-Identity (RFC 3325), else
 // its From; of others the From is noted and not trusted.
 func identity(req *sip.Request, p pbx.Provider) pbx.Inbound {
 	in := pbx.Inbound{
 		Provider: p.Code,
-		Name:     printable(strings.ReplaceAll(req.From().DisplayName, `\`, "")),
-		Caller:   callerNumber(req.From().Address, p.TrustCallerID),
+		Name:     pbx.Printable(strings.ReplaceAll(req.From().DisplayName, `\`, "")),
+		Caller:   pbx.CallerNumber(userPart(req.From().Address), p.TrustCallerID),
 		Withheld: withheld(req),
 	}
 	if p.TrustCallerID {
@@ -49,7 +26,7 @@ func identity(req *sip.Request, p pbx.Provider) pbx.Inbound {
 			if _, err := sip.ParseAddressValue(h.Value(), &uri, nil); err != nil {
 				continue
 			}
-			if n := callerNumber(uri, true); n != "" {
+			if n := pbx.CallerNumber(userPart(uri), true); n != "" {
 				in.Caller = n
 				break
 			}
@@ -72,22 +49,6 @@ func withheld(req *sip.Request) bool {
 	return strings.EqualFold(from.User, "anonymous") || strings.EqualFold(from.Host, "anonymous.invalid")
 }
 
-// callerNumber reads a number where that is possible without knowing the caller's country: with + or 00 in front, or, of
-// a provider that is trusted, bare digits in the length of international numbers, as carriers hand them over. Numbers
-// that begin with a single 0 are national and give none.
-func callerNumber(u sip.Uri, trusted bool) e164.Number {
-	user := userPart(u)
-	if n, err := e164.Parse(user); err == nil {
-		return n
-	}
-	if trusted && len(user) >= 7 {
-		if n, err := e164.FromDigits(user); err == nil {
-			return n
-		}
-	}
-	return ""
-}
-
 // userPart is the number in sip:+4930123456;npdi@host or tel:+49-30-123456.
 func userPart(u sip.Uri) string {
 	user := u.User
@@ -95,7 +56,7 @@ func userPart(u sip.Uri) string {
 		user = u.Raw()
 	}
 	user, _, _ = strings.Cut(user, ";")
-	if len(user) > 4*maxName {
+	if len(user) > 4*pbx.MaxForeign {
 		return ""
 	}
 	if plain, err := url.PathUnescape(user); err == nil {
@@ -107,14 +68,9 @@ func userPart(u sip.Uri) string {
 // called finds the access number in the Request-URI, or else, for networks that put the address of a registration there,
 // in To. Providers write it with + or 00 or bare.
 func (e *Engine) called(req *sip.Request) (e164.Number, bool) {
-	numbers := e.conf.Admission().Numbers
+	admission := e.conf.Admission()
 	for _, uri := range []sip.Uri{req.Recipient, req.To().Address} {
-		user := userPart(uri)
-		n, err := e164.Parse(user)
-		if err != nil {
-			n, err = e164.FromDigits(user)
-		}
-		if _, ok := numbers[n]; err == nil && ok {
+		if n, ok := admission.Find(userPart(uri)); ok {
 			return n, true
 		}
 	}
@@ -127,7 +83,7 @@ func required(req *sip.Request) string {
 	for _, h := range req.GetHeaders("Require") {
 		for _, option := range strings.Split(h.Value(), ",") {
 			if option = strings.TrimSpace(option); option != "" && !strings.EqualFold(option, "timer") {
-				unknown = append(unknown, printable(option))
+				unknown = append(unknown, pbx.Printable(option))
 			}
 		}
 	}

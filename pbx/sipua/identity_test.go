@@ -3,7 +3,6 @@ package sipua
 import (
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -57,22 +56,6 @@ func TestIdentity(t *testing.T) {
 				t.Fatalf("got %+v, want %+v", got, tt.want)
 			}
 		})
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{
-		"Ann":                          "Ann",
-		"a\x00b\r\nc\x1b[31m":          "abc[31m",
-		"<script>alert(1)</script>":    "<script>alert(1)</script>", // escaped where it is shown
-		"\xff\xfe":                     "",
-		strings.Repeat("x", 10_000):    strings.Repeat("x", maxName),
-		strings.Repeat("é", 40):        strings.Repeat("é", maxName/2),
-		strings.Repeat("\x00", 10_000): "",
-	} {
-		if got := printable(in); got != want || len(got) > maxName || !utf8.ValidString(got) {
-			t.Errorf("%.20q: got %q", in, got)
-		}
 	}
 }
 

@@ -113,7 +113,7 @@ func TestLongName(t *testing.T) {
 	p.from = `"'; DROP TABLE call; -- <b>` + "\x00\x01" + strings.Repeat("x", 10_000) + `" ` + p.from
 	p.send(p.build("INVITE", p.accessURI(), p.sdp("8")))
 	name := names.get(t)
-	if len(name) != maxName || !strings.HasPrefix(name, "'; DROP TABLE call; -- <b>xxx") {
+	if len(name) != pbx.MaxForeign || !strings.HasPrefix(name, "'; DROP TABLE call; -- <b>xxx") {
 		t.Errorf("the name is %d bytes: %q", len(name), name)
 	}
 	p.status(480)

@@ -79,7 +79,7 @@ func (l *ladder) add(direction string, msg sip.Message) {
 		if c := m.CSeq(); c != nil {
 			method = c.MethodName
 		}
-		text = fmt.Sprintf("%d %s (%s)", m.StatusCode, printable(m.Reason), printable(string(method)))
+		text = fmt.Sprintf("%d %s (%s)", m.StatusCode, pbx.Printable(m.Reason), pbx.Printable(string(method)))
 		refused := m.StatusCode >= 300 && m.StatusCode != 401 && m.StatusCode != 407 && m.StatusCode != 422
 		over = method == sip.BYE && !m.IsProvisional() || method == sip.INVITE && refused
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/uuid"
 
+	"telecommune/pbx"
 	"telecommune/routing"
 )
 
@@ -66,7 +67,7 @@ func (e *Engine) ask(ctx context.Context, t routing.Trunk) (why string) {
 		case err != nil:
 			why = plain(err).Error()
 		case res.StatusCode == 503:
-			why = fmt.Sprintf("OPTIONS: 503 %s", printable(res.Reason))
+			why = fmt.Sprintf("OPTIONS: 503 %s", pbx.Printable(res.Reason))
 		default:
 			return ""
 		}

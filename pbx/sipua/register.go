@@ -13,6 +13,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/uuid"
 
+	"telecommune/pbx"
 	"telecommune/routing"
 )
 
@@ -126,7 +127,7 @@ func (r *registration) send(ctx context.Context, expires time.Duration) (time.Du
 	}
 	if !res.IsSuccess() {
 		r.later = retryAfter(res)
-		return 0, fmt.Errorf("%w: %d %s", errRegister, res.StatusCode, printable(res.Reason))
+		return 0, fmt.Errorf("%w: %d %s", errRegister, res.StatusCode, pbx.Printable(res.Reason))
 	}
 	granted := expires
 	if h := res.GetHeader("Expires"); h != nil {

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"telecommune/pbx"
+	"telecommune/pbx/asterisk"
+	"telecommune/pbx/sipua"
+	"telecommune/routing"
+)
+
+// engine is a call engine.
+type engine interface {
+	pbx.Switch
+	Addr() net.Addr         // where it takes SIP
+	Ready() <-chan struct{} // closed when it takes calls, a while after its Run has begun
+}
+
+// The engines that there are, as --engine names them.
+const (
+	engineSIP      = "sip"
+	engineAsterisk = "asterisk"
+)
+
+// openEngine makes the engine that c names, for the trunks and providers of a picture. The gate is told of their health.
+func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
+	trunks := func() []routing.Trunk { return p.routes.Load().Trunks() }
+	if c.Engine == engineAsterisk {
+		return asterisk.New(asterisk.Config{
+			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
+			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Log: log,
+		})
+	}
+	return sipua.New(sipua.Config{
+		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load,
+		Trunks: trunks, Health: gate, Log: log,
+	})
+}
+
+// defaultAsterisk is what deploy/asterisk/get.sh has got last, where it puts it by default; "" if nothing.
+func defaultAsterisk() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	found, _ := filepath.Glob(filepath.Join(cache, "telecommune", "asterisk", "*", "run"))
+	newest := ""
+	var at int64
+	for _, run := range found {
+		if info, err := os.Stat(run); err == nil && info.ModTime().UnixNano() > at {
+			newest, at = filepath.Dir(run), info.ModTime().UnixNano()
+		}
+	}
+	return newest
+}
+
+const getAsterisk = "deploy/asterisk/get.sh" // what mends a missing one
+
+// checkEngine looks whether the engine that is configured can be run.
+func checkEngine(c Config) finding {
+	if c.Engine != engineAsterisk {
+		return finding{"engine", good, "built in", ""}
+	}
+	version, err := asteriskVersion(c.Asterisk)
+	if err != nil {
+		return finding{"engine", fail, err.Error(), getAsterisk}
+	}
+	return finding{"engine", good, version + " in " + c.Asterisk, ""}
+}
+
+func asteriskVersion(folder string) (string, error) {
+	if folder == "" {
+		return "", errors.New("asterisk: no folder is given, and none was fetched")
+	}
+	out, err := exec.Command(filepath.Join(folder, "run"), "-V").Output()
+	if err != nil {
+		return "", fmt.Errorf("asterisk in %s: %w", folder, err)
+	}
+	version, _, _ := strings.Cut(strings.TrimSpace(string(out)), "+")
+	return version, nil
+}

@@ -1,0 +1,246 @@
+package asterisk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	library "github.com/CyCoreSystems/ari/v5"
+	"github.com/CyCoreSystems/ari/v5/client/native"
+
+	"telecommune/pbx"
+)
+
+// ari asks Asterisk for something over REST. Most of it is the library's; what that lacks is sent here.
+type ari struct {
+	client   *native.Client
+	http     *http.Client
+	url      string
+	password string
+}
+
+// answerTime bounds each question to Asterisk.
+const answerTime = 5 * time.Second
+
+// The library has a client of its own that nobody can reach; what it uses is a variable of the whole process. It would
+// keep two connections, and wait for ever.
+func init() {
+	if shared, ok := http.DefaultTransport.(*http.Transport); ok {
+		shared.MaxIdleConnsPerHost, shared.ResponseHeaderTimeout = 64, 2*answerTime
+	}
+}
+
+func newARI(url, password string) *ari {
+	return &ari{
+		client: native.New(&native.Options{Application: appName, URL: url, Username: appName, Password: password}),
+		http:   &http.Client{Timeout: answerTime}, url: url, password: password,
+	}
+}
+
+func (a *ari) close() { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }
+
+var errNoAnswer = errors.New("no answer from Asterisk")
+
+// ask has the library ask, which itself would wait for ever.
+func (a *ari) ask(ctx context.Context, question func() error) error {
+	answer := make(chan error, 1)
+	go func() { answer <- question() }()
+	timer := time.NewTimer(answerTime)
+	defer timer.Stop()
+	select {
+	case err := <-answer:
+		return err
+	case <-timer.C:
+		return errNoAnswer
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func channelKey(id string) *library.Key { return library.NewKey(library.ChannelKey, id) }
+func bridgeKey(id string) *library.Key  { return library.NewKey(library.BridgeKey, id) }
+
+func (a *ari) answer(ctx context.Context, channel string) error {
+	return a.ask(ctx, func() error { return a.client.Channel().Answer(channelKey(channel)) })
+}
+
+func (a *ari) ring(ctx context.Context, channel string) error {
+	return a.ask(ctx, func() error { return a.client.Channel().Ring(channelKey(channel)) })
+}
+
+func (a *ari) stopRing(ctx context.Context, channel string) error {
+	return a.ask(ctx, func() error { return a.client.Channel().StopRing(channelKey(channel)) })
+}
+
+// create makes a channel that is not dialled yet. It comes into the application in a moment, and can be used from then on.
+func (a *ari) create(ctx context.Context, channel, endpoint, originator string) error {
+	return a.ask(ctx, func() error {
+		_, err := a.client.Channel().Create(nil, library.ChannelCreateRequest{
+			Endpoint: endpoint, App: appName, AppArgs: "out", ChannelID: channel, Originator: originator,
+		})
+		return err
+	})
+}
+
+// dial rings the far side of a channel that was created. No caller is named: Asterisk would tell the far side his number,
+// whatever we want it to be told.
+func (a *ari) dial(ctx context.Context, channel string, patience time.Duration) error {
+	return a.ask(ctx, func() error { return a.client.Channel().Dial(channelKey(channel), "", patience) })
+}
+
+func (a *ari) set(ctx context.Context, channel, variable, value string) error {
+	return a.ask(ctx, func() error { return a.client.Channel().SetVariable(channelKey(channel), variable, value) })
+}
+
+func (a *ari) get(ctx context.Context, channel, variable string) (value string, err error) {
+	err = a.ask(ctx, func() (err error) {
+		value, err = a.client.Channel().GetVariable(channelKey(channel), url.QueryEscape(variable))
+		return err
+	})
+	return value, err
+}
+
+// mix joins channels, voice and digits, in a bridge of that name.
+func (a *ari) mix(ctx context.Context, bridge string, channels ...string) error {
+	return a.ask(ctx, func() error {
+		if _, err := a.client.Bridge().Create(bridgeKey(bridge), "mixing,dtmf_events", appName); err != nil {
+			return err
+		}
+		for _, c := range channels {
+			if err := a.client.Bridge().AddChannel(bridgeKey(bridge), c); err != nil {
+				return errors.Join(err, a.client.Bridge().Delete(bridgeKey(bridge)))
+			}
+		}
+		return nil
+	})
+}
+
+// unmix takes a bridge apart. Its channels stay up.
+func (a *ari) unmix(ctx context.Context, bridge string) error {
+	return a.ask(ctx, func() error { return a.client.Bridge().Delete(bridgeKey(bridge)) })
+}
+
+// state is that of a channel, such as "Up"; "" when there is none of that name.
+func (a *ari) state(ctx context.Context, channel string) (string, error) {
+	var got struct{ State string }
+	status, err := a.send(ctx, http.MethodGet, "/channels/"+url.PathEscape(channel), nil, &got)
+	switch {
+	case status == http.StatusNotFound:
+		return "", nil
+	case err == nil && got.State == "":
+		return "", errNonsense
+	}
+	return got.State, err
+}
+
+// channels are all that there are, with their names.
+func (a *ari) channels(ctx context.Context) (names map[string]string, err error) {
+	var got []struct{ ID, Name string }
+	_, err = a.send(ctx, http.MethodGet, "/channels", nil, &got)
+	names = make(map[string]string, len(got))
+	for _, c := range got {
+		names[c.ID] = c.Name
+	}
+	return names, err
+}
+
+// startup is when Asterisk was started, in its words.
+func (a *ari) startup(ctx context.Context) (string, error) {
+	var got struct {
+		Status struct {
+			Startup string `json:"startup_time"`
+		}
+	}
+	_, err := a.send(ctx, http.MethodGet, "/asterisk/info?only=status", nil, &got)
+	if err == nil && got.Status.Startup == "" {
+		return "", errNonsense
+	}
+	return got.Status.Startup, err
+}
+
+// reload has Asterisk read the configuration of SIP again. Running calls go on.
+func (a *ari) reload(ctx context.Context) error {
+	return a.ask(ctx, func() error {
+		return a.client.Asterisk().Modules().Reload(library.NewKey(library.ModuleKey, "res_pjsip.so"))
+	})
+}
+
+// What the library lacks: a Q.850 cause, several clips at once, the filter of events.
+
+func (a *ari) hangup(ctx context.Context, channel string, q850 int) error {
+	_, err := a.send(ctx, http.MethodDelete, fmt.Sprintf("/channels/%s?reason_code=%d", url.PathEscape(channel), q850), nil, nil)
+	return err
+}
+
+func (a *ari) play(ctx context.Context, channel, playback string, media []string) error {
+	_, err := a.send(ctx, http.MethodPost, "/channels/"+url.PathEscape(channel)+"/play/"+playback, map[string]any{"media": media}, nil)
+	return err
+}
+
+func (a *ari) stopPlay(ctx context.Context, playback string) error {
+	_, err := a.send(ctx, http.MethodDelete, "/playbacks/"+playback, nil, nil)
+	return err
+}
+
+func (a *ari) filter(ctx context.Context, types []string) error {
+	type named struct {
+		Type string `json:"type"`
+	}
+	allowed := make([]named, 0, len(types))
+	for _, t := range types {
+		allowed = append(allowed, named{t})
+	}
+	_, err := a.send(ctx, http.MethodPut, "/applications/"+appName+"/eventFilter", map[string]any{"allowed": allowed}, nil)
+	return err
+}
+
+var errNonsense = errors.New("an answer of Asterisk's that makes no sense")
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 16 << 20
+
+// send asks Asterisk and reads the answer into got, unless that is nil. The status is 0 when none came.
+func (a *ari) send(ctx context.Context, method, path string, body, got any) (status int, err error) {
+	var content io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return 0, err
+		}
+		content = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.url+path, content)
+	if err != nil {
+		return 0, err
+	}
+	req.SetBasicAuth(appName, a.password)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := a.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return res.StatusCode, err
+	}
+	if res.StatusCode/100 != 2 {
+		var why struct{ Message string }
+		_ = json.Unmarshal(answer, &why) // a proxy in between speaks HTML
+		return res.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, pbx.Printable(why.Message))
+	}
+	if got != nil {
+		if err := json.Unmarshal(answer, got); err != nil {
+			return res.StatusCode, fmt.Errorf("%s %s: %w: %w", method, path, errNonsense, err)
+		}
+	}
+	return res.StatusCode, nil
+}

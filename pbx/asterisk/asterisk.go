@@ -1,0 +1,257 @@
+// Package asterisk is the call engine on the switch that operators know: Asterisk carries signalling and voice, and the
+// script is led over ARI, its REST interface. The engine starts a private Asterisk and supervises it, with a
+// configuration made of our trunks and providers. It implements pbx.Switch; nothing of ARI is seen outside.
+package asterisk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// Config is what an engine needs. Zero values mean the defaults named.
+type Config struct {
+	Folder       string                 // of an Asterisk, as deploy/asterisk/get.sh prints it
+	State        string                 // where the private configuration, logs and sockets of Asterisk go
+	Listen       string                 // host:port of SIP, for UDP and TCP; port 0: any that both have free
+	RTPPorts     string                 // "10000-20000", which is the default
+	Public       netip.Addr             // our address as others are told it, behind 1:1 NAT; zero: our own
+	Admission    func() *pbx.Admission  // who may call; the newest picture
+	Trunks       func() []routing.Trunk // the newest picture
+	UserAgent    string                 // "telecommune"
+	MediaTimeout time.Duration          // silence that ends a leg, 30 s; whole seconds
+	Log          *slog.Logger           // nil: none
+}
+
+// Engine leads the calls of one Asterisk. It implements pbx.Switch.
+type Engine struct {
+	conf    Config
+	log     *slog.Logger
+	addr    *net.UDPAddr
+	private *private
+	ari     *ari
+	clock   clock
+	handle  func(ctx context.Context, in pbx.Leg)
+	ready   chan struct{} // closed when calls are taken for the first time
+	over    chan struct{} // closed when Asterisk has ended, and all its channels
+	once    sync.Once     // closes ready
+
+	lookAgain time.Duration // the constant of that name, but for tests
+
+	mu        sync.Mutex
+	legs      map[string]*leg // by channel
+	connected bool
+	restored  chan struct{} // closed, and made anew, when a lost connection is there again
+	startup   string        // when the Asterisk that we know was started, in its words
+	draining  bool          // no new calls
+	closed    bool          // nothing new at all
+	work      sync.WaitGroup
+}
+
+// New writes the private configuration. Asterisk is started by Run.
+func New(c Config) (*Engine, error) {
+	if c.UserAgent == "" {
+		c.UserAgent = "telecommune"
+	}
+	if c.MediaTimeout == 0 {
+		c.MediaTimeout = 30 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Trunks == nil {
+		c.Trunks = func() []routing.Trunk { return nil }
+	}
+	if c.RTPPorts == "" {
+		c.RTPPorts = "10000-20000"
+	}
+	addr, err := freeAddress(c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
+	}
+	e := &Engine{
+		conf: c, log: c.Log, addr: addr, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
+		restored: make(chan struct{}), lookAgain: lookAgain,
+	}
+	if e.private, err = newPrivate(c, addr); err != nil {
+		return nil, fmt.Errorf("private Asterisk: %w", err)
+	}
+	e.ari = newARI("http://"+e.private.http+"/ari", e.private.password)
+	return e, nil
+}
+
+// freeAddress finds the address to listen on; port 0 is replaced by one that both UDP and TCP have free.
+func freeAddress(listen string) (*net.UDPAddr, error) {
+	addr, err := net.ResolveUDPAddr("udp", listen)
+	if err != nil {
+		return nil, err
+	}
+	if addr.IP == nil {
+		addr.IP = net.IPv4zero
+	}
+	for range 100 {
+		tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: addr.IP, Port: addr.Port})
+		if err != nil {
+			return nil, err
+		}
+		port := tcp.Addr().(*net.TCPAddr).Port
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: port})
+		tcp.Close()
+		if err == nil {
+			udp.Close()
+			return &net.UDPAddr{IP: addr.IP, Port: port}, nil
+		}
+		if addr.Port != 0 {
+			return nil, err
+		}
+	}
+	return nil, errors.New("no port is free")
+}
+
+// Addr is where SIP is taken, with the port that was found free.
+func (e *Engine) Addr() net.Addr { return e.addr }
+
+// Ready is closed when calls are taken: Asterisk takes about a second to start.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Run implements pbx.Switch.
+func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pbx.Leg)) error {
+	e.handle = handle
+	e.work.Add(1) // so that it is above zero until closed is set
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- e.private.run(running, e.log) }()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		var both sync.WaitGroup
+		both.Go(func() { e.follow(running) })
+		both.Go(func() { e.push(running) })
+		both.Wait()
+	}()
+
+	var err error
+	over := false
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+		over = true
+	}
+	e.drain()
+	stop()
+	if !over {
+		err = <-served
+	}
+	close(e.over)
+	<-followed
+	for _, l := range e.all() {
+		l.finish(pbx.End{By: pbx.ByFailure, SIP: 503, Q850: 41})
+	}
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.work.Done()
+	e.work.Wait()
+	e.ari.close()
+	return err
+}
+
+// stopTime is how long Run waits for Asterisk's word on the calls that it hung up.
+const stopTime = 3 * time.Second
+
+// drain refuses new calls, hangs up those there are, and waits a while for them to be gone.
+func (e *Engine) drain() {
+	e.mu.Lock()
+	e.draining = true
+	e.mu.Unlock()
+	for _, l := range e.all() {
+		l.Hangup(pbx.TemporaryFail)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(stopTime); len(e.all()) > 0; {
+		select {
+		case <-tick.C:
+		case <-patience:
+			return
+		}
+	}
+}
+
+// all lists the legs whose channels are there.
+func (e *Engine) all() []*leg {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	legs := make([]*leg, 0, len(e.legs))
+	for _, l := range e.legs {
+		legs = append(legs, l)
+	}
+	return legs
+}
+
+// spawn runs f on behalf of l in a goroutine that Run waits for; it is false, and f is not run, when Run waits no more.
+// A panic in f ends l alone.
+func (e *Engine) spawn(l *leg, f func()) bool {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return false
+	}
+	e.work.Add(1)
+	e.mu.Unlock()
+	go func() {
+		defer e.work.Done()
+		defer e.rescue(l)
+		f()
+	}()
+	return true
+}
+
+// rescue keeps a panic to its own call.
+func (e *Engine) rescue(l *leg) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	e.log.Error("panic in a call", "cause", cause, "stack", string(debug.Stack()))
+	if l != nil {
+		l.hangup(pbx.End{By: pbx.ByFailure, SIP: 500, Q850: 41}, pbx.TemporaryFail)
+	}
+}
+
+func (e *Engine) find(channel string) *leg {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.legs[channel]
+}
+
+// add makes a leg known to the reader of events; false when the engine takes no more.
+func (e *Engine) add(l *leg) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining {
+		return false
+	}
+	e.legs[l.id] = l
+	return true
+}
+
+func (e *Engine) drop(l *leg) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.legs[l.id] == l {
+		delete(e.legs, l.id)
+	}
+}
+
+var _ pbx.Switch = (*Engine)(nil)

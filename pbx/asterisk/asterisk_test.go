@@ -1,0 +1,199 @@
+package asterisk
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"telecommune/internal/e164"
+	"telecommune/pbx"
+	"telecommune/pbx/asterisk/asterisktest"
+	"telecommune/pbx/simcarrier"
+	"telecommune/routing"
+)
+
+const (
+	access   = e164.Number("+4930901820001")
+	friend   = e164.Number("+442079460001")
+	patience = 30 * time.Second // bounds each wait
+)
+
+// rig is an engine on a real Asterisk, and a phone that calls it.
+type rig struct {
+	*Engine
+	t      *testing.T
+	ctx    context.Context
+	phone  *simcarrier.Phone
+	trunks atomic.Pointer[[]routing.Trunk]
+}
+
+func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg)) *rig {
+	t.Helper()
+	r := &rig{t: t}
+	r.trunks.Store(&[]routing.Trunk{})
+	admission := &pbx.Admission{
+		Providers: []pbx.Provider{{Code: "loopback", Address: netip.MustParsePrefix("127.0.0.1/32"), TrustCallerID: true}},
+		Numbers:   map[e164.Number]pbx.AccessNumber{access: {Number: access}},
+	}
+	var err error
+	r.Engine, err = New(Config{
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0",
+		Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return *r.trunks.Load() },
+		Log: slog.New(slog.NewTextHandler(logTo{t}, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(run, func(ctx context.Context, in pbx.Leg) { handle(ctx, r, in) }) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	wait(r, r.Ready())
+	if r.phone, err = simcarrier.NewPhone(r.ctx, simcarrier.PhoneConfig{Server: r.Addr().String(), Number: "+4915112345678", Sound: simcarrier.Tone}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.phone.Close)
+	return r
+}
+
+type logTo struct{ t *testing.T }
+
+func (l logTo) Write(b []byte) (int, error) {
+	l.t.Logf("%s", strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+func wait[T any](r *rig, from <-chan T) (got T) {
+	r.t.Helper()
+	select {
+	case got = <-from:
+	case <-r.ctx.Done():
+		r.t.Fatal("waited in vain")
+	}
+	return got
+}
+
+func (r *rig) call() *simcarrier.Call {
+	r.t.Helper()
+	c, err := r.phone.Call(r.ctx, access.Digits())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+// TestAsteriskKilled: calls are closed at the moment of the loss, and new ones work when it is back.
+func TestAsteriskKilled(t *testing.T) {
+	ends := make(chan pbx.End, 2)
+	r := start(t, func(ctx context.Context, _ *rig, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		_ = in.Echo(ctx)
+		ends <- in.End()
+	})
+	hears := func(c *simcarrier.Call) {
+		t.Helper()
+		if err := c.WaitHeard(r.ctx, func(h simcarrier.Heard) bool { return h.Tone >= 5 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hears(r.call())
+	said, err := os.ReadFile(filepath.Join(r.private.dir, "run", "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(said)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if end := wait(r, ends); end.By != pbx.ByFailure || end.At.Sub(killed) > time.Second || end.At.Before(killed) {
+		t.Errorf("%+v, killed at %s", end, killed)
+	}
+	again := r.call()
+	hears(again)
+	again.Hangup()
+	if end := wait(r, ends); end.By != pbx.ByPeer {
+		t.Errorf("%+v", end)
+	}
+}
+
+// TestTrunkOfTheDay: a trunk that is added or moved takes effect, and a call that runs does not notice.
+func TestTrunkOfTheDay(t *testing.T) {
+	var carriers []*simcarrier.Carrier
+	for range 2 {
+		c, err := simcarrier.Start(context.Background(), simcarrier.CarrierConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		carriers = append(carriers, c)
+	}
+	errs := make(chan error, 1)
+	dial := make(chan struct{})
+	r := start(t, func(ctx context.Context, r *rig, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		for range dial {
+			to := pbx.Target{Trunk: routing.Trunk{Code: "t"}, Number: friend, RingTimeout: time.Minute, Limit: time.Minute}
+			far, err := r.Dial(ctx, in, to)
+			if err == nil {
+				far.Hangup(pbx.NormalClearing)
+			}
+			errs <- err
+		}
+	})
+	running := r.call()
+	for _, c := range carriers {
+		r.trunks.Store(&[]routing.Trunk{{Code: "t", Address: c.Addr(), Enabled: true}})
+		for len(c.Calls()) == 0 {
+			dial <- struct{}{}
+			<-errs // until it is known, or where it was
+			if r.ctx.Err() != nil {
+				t.Fatal("the trunk is not taken up")
+			}
+		}
+	}
+	close(dial)
+	if byPeer, _ := running.EndedByPeer(); byPeer && running.Lasted() < time.Second {
+		t.Error("the running call was touched")
+	}
+}
+
+// TestPaidTimeOfAsterisk: the time is kept when our own timer does not go off.
+func TestPaidTimeOfAsterisk(t *testing.T) {
+	ends := make(chan pbx.End, 1)
+	r := start(t, func(ctx context.Context, _ *rig, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		in.Limit(time.Second)
+		l := in.(*leg)
+		l.mu.Lock()
+		l.timer.Stop()
+		l.mu.Unlock()
+		<-in.Done()
+		ends <- in.End()
+	})
+	c := r.call()
+	end := wait(r, ends)
+	wait(r, c.Done())
+	if lasted := c.Lasted(); end.By != pbx.ByPaidTime || lasted < time.Second || lasted > 4*time.Second {
+		t.Errorf("%+v after %s", end, lasted)
+	}
+}

@@ -1,0 +1,116 @@
+package asterisk
+
+import (
+	"bytes"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// Names in the configuration.
+const (
+	appName  = "telecommune" // the application that calls are handed to, and the user of ARI
+	location = "telecommune" // the context of the dialplan
+)
+
+//go:embed conf
+var templates embed.FS
+
+// modules are all that Asterisk loads. Those of ARI and PJSIP refuse to load without some that seem to have nothing to do
+// with calls: pubsub, websocket_client, recording, snoop.
+var modules = strings.Fields(`
+	res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb
+	res_pjproject res_pjsip res_pjsip_session res_pjsip_pubsub res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_nat
+	res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user res_pjsip_authenticator_digest
+	res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration res_pjsip_registrar
+	res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk
+	res_http_websocket res_websocket_client
+	res_stasis res_stasis_answer res_stasis_playback res_stasis_recording res_stasis_snoop
+	res_ari res_ari_model res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_endpoints
+	res_ari_events res_ari_playbacks
+	app_stasis app_echo pbx_config chan_pjsip chan_bridge_media
+	bridge_simple bridge_softmix bridge_holding bridge_native_rtp
+	codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm format_wav format_sln
+	func_callerid func_timeout func_channel
+	res_cdrel_custom cel_custom
+`)
+
+// empty are files that modules ask for, and complain when they are not there.
+var empty = strings.Fields(`acl.conf ccss.conf codecs.conf dnsmgr.conf features.conf pjproject.conf sorcery.conf
+	stasis.conf udptl.conf websocket_client.conf`)
+
+// newPrivate makes the folder of an Asterisk that is ours alone, with a complete configuration. Nothing of /etc/asterisk
+// is read or written.
+func newPrivate(c Config, sip *net.UDPAddr) (*private, error) {
+	for _, name := range []string{"run", "modules", "data"} {
+		if _, err := os.Stat(filepath.Join(c.Folder, name)); err != nil {
+			return nil, fmt.Errorf("no Asterisk in %s (deploy/asterisk/get.sh gets one and prints its folder): %w", c.Folder, err)
+		}
+	}
+	from, to, ok := strings.Cut(c.RTPPorts, "-")
+	if !ok {
+		return nil, fmt.Errorf("RTP ports %q: want a range such as 10000-20000", c.RTPPorts)
+	}
+	http, err := freeAddress("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	state, err := filepath.Abs(c.State)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := filepath.Abs(c.Folder)
+	if err != nil {
+		return nil, err
+	}
+	p := &private{conf: c, dir: state, program: filepath.Join(folder, "run"), http: http.String(), password: rand.Text(), sip: sip}
+	if n := len(filepath.Join(p.dir, "run", "asterisk.ctl")); n > 107 {
+		return nil, fmt.Errorf("the path of the state folder %s is too long for a socket", p.dir)
+	}
+	for _, dir := range []string{"etc", "var", "db", "spool", "run", "log", "keys", "agi", "log/cel-custom"} {
+		if err := os.MkdirAll(filepath.Join(p.dir, dir), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	values := map[string]any{
+		"App": appName, "Context": location, "Dir": p.dir, "Folder": folder, "Modules": modules, "Password": p.password,
+		"HTTP": http, "SIP": sip, "UserAgent": c.UserAgent, "Public": c.Public, "RTPFrom": from, "RTPTo": to,
+	}
+	all, err := template.ParseFS(templates, "conf/*.conf")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all.Templates() {
+		var b bytes.Buffer
+		if err := t.Execute(&b, values); err != nil {
+			return nil, err
+		}
+		if err := p.write(t.Name(), b.Bytes()); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range empty {
+		if err := p.write(name, nil); err != nil {
+			return nil, err
+		}
+	}
+	_, err = p.peers(c.Admission(), c.Trunks())
+	return p, err
+}
+
+// write puts a file of the configuration in place, whole. It may bear passwords.
+func (p *private) write(name string, content []byte) error {
+	path := filepath.Join(p.dir, "etc", name)
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
