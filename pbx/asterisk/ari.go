@@ -106,19 +106,24 @@ func (a *ari) get(ctx context.Context, channel, variable string) (value string, 
 	return value, err
 }
 
-// mix joins channels, voice and digits, in a bridge of that name.
-func (a *ari) mix(ctx context.Context, bridge string, channels ...string) error {
-	return a.ask(ctx, func() error {
-		if _, err := a.client.Bridge().Create(bridgeKey(bridge), "mixing,dtmf_events", appName); err != nil {
-			return err
-		}
-		for _, c := range channels {
-			if err := a.client.Bridge().AddChannel(bridgeKey(bridge), c); err != nil {
-				return errors.Join(err, a.client.Bridge().Delete(bridgeKey(bridge)))
-			}
-		}
-		return nil
+// mix joins two channels, voice and digits, in a bridge of that name. The one that comes second does not present itself to
+// the other, who would else be told its number, wanted or not.
+func (a *ari) mix(ctx context.Context, bridge, second, first string) error {
+	err := a.ask(ctx, func() error {
+		_, err := a.client.Bridge().Create(bridgeKey(bridge), "mixing,dtmf_events", appName)
+		return err
 	})
+	for _, c := range []string{first, second} {
+		if err == nil {
+			_, err = a.send(ctx, http.MethodPost, "/bridges/"+bridge+"/addChannel", map[string]any{
+				"channel": c, "inhibitConnectedLineUpdates": true,
+			}, nil)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, a.unmix(ctx, bridge))
+	}
+	return nil
 }
 
 // unmix takes a bridge apart. Its channels stay up.
