@@ -113,7 +113,6 @@ func (l *leg) Play(ctx context.Context, audio prompt.Audio) error {
 
 // Collect implements pbx.Leg. Digits typed ahead count, unless c.Fresh. The terminator alone gives "" without an error.
 func (l *leg) Collect(ctx context.Context, c pbx.Collect) (string, error) {
-	var typed []byte
 	if c.Fresh {
 		l.forgetDigits()
 	}
@@ -121,32 +120,7 @@ func (l *leg) Collect(ctx context.Context, c pbx.Collect) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	timeout := time.NewTimer(c.First)
-	defer timeout.Stop()
-	for {
-		if !pressed {
-			select {
-			case digit = <-l.digits:
-			case <-timeout.C:
-				if len(typed) == 0 {
-					return "", pbx.ErrNoDigits
-				}
-				return string(typed), nil
-			case <-ctx.Done():
-				return "", l.ended(ctx)
-			case <-l.done:
-				return "", pbx.ErrEnded
-			}
-		}
-		pressed = false
-		if c.Terminator != 0 && digit == c.Terminator {
-			return string(typed), nil
-		}
-		if typed = append(typed, digit); len(typed) >= c.Max {
-			return string(typed), nil
-		}
-		timeout.Reset(c.Next)
-	}
+	return c.Read(ctx, l, l.digits, digit, pressed)
 }
 
 // takeMixed gives the bridge that Dial has made, to the one who then has to do with it; "" when there is none.

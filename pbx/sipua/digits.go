@@ -11,40 +11,14 @@ import (
 
 // Collect implements pbx.Leg. Digits typed ahead count, unless c.Fresh. The terminator alone gives "" without an error.
 func (l *leg) Collect(ctx context.Context, c pbx.Collect) (string, error) {
-	var typed []byte
 	if c.Fresh {
 		l.forgetDigits()
 	}
-	first, pressed, err := l.play(ctx, c.Prompt, l.digits)
+	digit, pressed, err := l.play(ctx, c.Prompt, l.digits)
 	if err != nil {
 		return "", err
 	}
-	timeout := time.NewTimer(c.First)
-	defer timeout.Stop()
-	for {
-		if !pressed {
-			select {
-			case first = <-l.digits:
-			case <-timeout.C:
-				if len(typed) == 0 {
-					return "", pbx.ErrNoDigits
-				}
-				return string(typed), nil
-			case <-ctx.Done():
-				return "", l.ended(ctx)
-			case <-l.done:
-				return "", pbx.ErrEnded
-			}
-		}
-		pressed = false
-		if c.Terminator != 0 && first == c.Terminator {
-			return string(typed), nil
-		}
-		if typed = append(typed, first); len(typed) >= c.Max {
-			return string(typed), nil
-		}
-		timeout.Reset(c.Next)
-	}
+	return c.Read(ctx, l, l.digits, digit, pressed)
 }
 
 // means is how a digit came.
