@@ -120,7 +120,7 @@ func testWay(s *routing.Snapshot, r testRequest, now time.Time) (routing.Candida
 	if denied := s.Denies(r.Number); denied != "" {
 		return way, fmt.Errorf("%w: %s may not be called: %s; see `telecommune route rule set --help`", errTest, r.Number, denied)
 	}
-	row, ok := s.Decks().Trunk(r.Trunk, r.Number, now)
+	row, ok := s.Decks().Trunk(way.Trunk.DeckName(), r.Number, now)
 	if !ok {
 		return way, fmt.Errorf("%w: trunk %s has no rate for %s, so nobody knows what it would cost; import its deck first",
 			errTest, r.Trunk, r.Number)

@@ -130,6 +130,10 @@ func TestExplainThenNowAndLater(t *testing.T) {
 			t.Errorf("at %s: %s, want %s", at, got, want)
 		}
 	}
+	ok(t, "trunk", "add", "x-beta", "--address", "192.0.2.21:5060", "--deck", "x-alpha")
+	if o := object(t, "rate", "explain", "+380441234567", "--seconds", "60", "--trunk", "x-beta"); o["deck"] != "x-alpha@2" {
+		t.Errorf("the deck of a trunk that shares one is %v", o["deck"])
+	}
 	refused(t, exitFailed, []string{"no rate", "2019"}, "route", "explain", "+380441234567", "--account", "x-anna", "--at", "2019-01-01")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
 	"telecommune/internal/money"
+	"telecommune/routing"
 )
 
 // rateInfo is what `rate explain` shows: the row that prices a call answered at an instant, and the price of one.
@@ -81,7 +83,11 @@ the call is answered.`,
 				}
 				row, ok := decks.Retail(p.tariff, number, when)
 				if trunk != "" {
-					row, ok = decks.Trunk(trunk, number, when)
+					deck, err := deckOf(ctx, s, trunk)
+					if err != nil {
+						return err
+					}
+					row, ok = decks.Trunk(deck, number, when)
 					p = payer{trunk, 0}
 				}
 				if !ok {
@@ -165,4 +171,13 @@ func instant(ctx context.Context, s services, typed moment) (time.Time, error) {
 	}
 	zone, err := communeZone(ctx, s)
 	return typed.in(zone), err
+}
+
+// deckOf is the name of the deck that costs a trunk's calls; of a trunk that is gone, the one of its own.
+func deckOf(ctx context.Context, s services, trunk string) (string, error) {
+	t, err := s.trunks.Trunk(ctx, trunk)
+	if errors.Is(err, routing.ErrNotFound) {
+		return trunk, nil
+	}
+	return t.DeckName(), err
 }

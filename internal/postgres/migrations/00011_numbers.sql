@@ -45,6 +45,7 @@ UPDATE attempt SET seized = false WHERE outcome IN ('full', 'cps');
 UPDATE attempt SET effective = seized AND (sip BETWEEN 200 AND 299 OR sip IN (486, 600, 603) OR q850 IN (17, 19, 20)
     OR pdd_ms > 0 AND sip IN (0, 408, 480, 487));
 CREATE INDEX attempt_to_count ON attempt (call_id, n) WHERE NOT counted;
+CREATE INDEX attempt_by_start ON attempt (started_at); -- how trunks did lately, as serve starts and for `trunk show`
 
 -- Sums of attempts and of the calls that they led to, by the quarter of an hour in which the attempt began.
 CREATE TABLE trunk_quarter (
@@ -84,5 +85,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON route_rule TO telecommune_app;
 
 -- +goose Down
 DROP TABLE trunk_quarter_failure, trunk_quarter, call_route, route_rule, route_limit;
-DROP INDEX attempt_to_count;
+DROP INDEX attempt_to_count, attempt_by_start;
 ALTER TABLE attempt DROP COLUMN country, DROP COLUMN prefix, DROP COLUMN seized, DROP COLUMN effective, DROP COLUMN counted;
