@@ -15,12 +15,26 @@ type folder struct {
 	lock *os.File
 }
 
-const folderPattern = "pgtest-*"
+const (
+	folderPattern = "pgtest-*"
+	sharedMemory  = "/dev/shm"
+	enoughMemory  = 4 << 30 // bytes, for two packages at once with all their databases
+)
 
-// tempFolder makes a folder that also user postgres can enter.
-func tempFolder() (*folder, error) {
-	sweep()
-	path, err := os.MkdirTemp("", folderPattern)
+// inMemory gives the place for what need not outlive its process: a file system in memory where there is one with room.
+// A database is hundreds of files, which disks take several times as long to make and remove.
+func inMemory() string {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(sharedMemory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enoughMemory {
+		return os.TempDir()
+	}
+	return sharedMemory
+}
+
+// tempFolder makes a folder in place that also user postgres can enter.
+func tempFolder(place string) (*folder, error) {
+	sweep(place)
+	path, err := os.MkdirTemp(place, folderPattern)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +53,8 @@ func (f *folder) remove() error {
 }
 
 // sweep removes the folders of processes that are dead. A folder made just now may not be locked yet.
-func sweep() {
-	old, err := filepath.Glob(filepath.Join(os.TempDir(), folderPattern))
+func sweep(place string) {
+	old, err := filepath.Glob(filepath.Join(place, folderPattern))
 	if err != nil {
 		return // only for a bad pattern
 	}

@@ -35,11 +35,13 @@ func Main(m *testing.M) int {
 	var started *cluster.Cluster
 	process.start = sync.OnceValues(func() (*cluster.Cluster, error) {
 		var err error
-		if process.outer, err = tempFolder(); err != nil {
+		if process.outer, err = tempFolder(inMemory()); err != nil {
 			return nil, err
 		}
 		// A power cut would lose commits, but no test process survives one.
-		started, err = start(process.outer.cluster(), map[string]string{"fsync": "off", "full_page_writes": "off"})
+		started, err = start(process.outer.cluster(), map[string]string{
+			"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB",
+		})
 		return started, err
 	})
 	code := m.Run()
@@ -70,7 +72,7 @@ func New(t testing.TB) *sqlx.DB {
 	}
 	name := fmt.Sprintf("test_%d", process.last.Add(1))
 	admin := login(t, cluster.Connection(process.outer.cluster(), "postgres"))
-	if _, err := admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + cluster.Database); err != nil {
+	if _, err := admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + cluster.Database + ` STRATEGY FILE_COPY`); err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	own := cluster.Connection(process.outer.cluster(), name)

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
@@ -22,7 +23,7 @@ type Server struct {
 // NewServer makes a cluster with the program's schema in its database. It is removed when the test ends.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	outer, err := tempFolder()
+	outer, err := tempFolder(os.TempDir()) // on a disk, as the program's
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
