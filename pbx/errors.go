@@ -18,7 +18,7 @@ var (
 	errHungUp     = errors.New("hung up by the operator")
 	errShutdown   = errors.New("the exchange is shutting down")
 	errFull       = errors.New("too many calls at once")
-	errFlood      = fmt.Errorf("%w, and too many to record", errFull)
+	errFlood      = fmt.Errorf("%w to record", errFull)
 	errNoService  = errors.New("the access number is not in service")
 	errServed     = errors.New("served")
 	errNoPIN      = errors.New("no valid PIN")

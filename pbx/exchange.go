@@ -34,7 +34,8 @@ type Config struct {
 
 	MaxAttempts int // over trunks, of a call; 0: MaxAttempts
 
-	MaxCalls int           // access calls at once, more are refused here and nowhere else; 0: no limit
+	MaxCalls int           // access calls at once; 0: no limit
+	MaxCPS   int           // access calls begun a second, on the average; 0: no limit
 	Drain    time.Duration // how long Run waits at its end for calls in progress; 0: they are hung up at once
 }
 
@@ -56,7 +57,7 @@ func New(c Config) *Exchange {
 	if c.Destinations == nil {
 		c.Destinations = routing.NewDestinations(nil)
 	}
-	return &Exchange{Config: c, live: newRegister(), answer: make(chan struct{}, 1)}
+	return &Exchange{Config: c, live: newRegister(c.MaxCalls, c.MaxCPS), answer: make(chan struct{}, 1)}
 }
 
 // Run takes calls until ctx ends or the switch fails. Then new ones are refused, those in progress have the drain time
@@ -125,20 +126,18 @@ func (x *Exchange) handle(ctx context.Context, leg Leg) {
 	in := leg.Inbound()
 	a := &accessCall{x: x, id: uuid.Must(uuid.NewV7()), leg: leg, in: in, started: time.Now()}
 	a.log = x.Log.With("access_call", a.id, "leg", leg.ID(), "provider", in.Provider)
-	a.log.Info("access call", "access_number", in.Called, "caller", in.Caller, "name", in.Name, "trusted", in.Trusted)
-
 	admitted := x.live.enter(&live{
 		LiveCall: LiveCall{
 			AccessCall: a.id, Provider: in.Provider, AccessNumber: in.Called, Caller: in.Caller, StartedAt: a.started,
 		},
 		hangup: hangup,
-	}, x.MaxCalls)
+	})
 	defer x.live.leave(a.id)
-	if errors.Is(admitted, errFlood) {
-		a.log.Warn("access call refused, and not recorded", "reason", admitted)
+	if errors.Is(admitted, errFlood) { // nothing is done for it that would take time from others
 		leg.Hangup(verdictOn(admitted).cause)
 		return
 	}
+	a.log.Info("access call", "access_number", in.Called, "caller", in.Caller, "name", in.Name, "trusted", in.Trusted)
 
 	number, known := x.Admission().Numbers[in.Called]
 	a.number, a.voice = number, x.Prompts.Voice(number.Language)
@@ -159,7 +158,7 @@ func (a *accessCall) guarded(ctx context.Context) (err error) {
 }
 
 // showLife stores the signs of life of all calls that hold money: at regular times, and soon after an answer, from when
-// on a call may cost something.
+// on a call may cost something. It also tells the log how many calls were refused meanwhile.
 func (x *Exchange) showLife(ctx context.Context) {
 	regular := time.NewTicker(signEvery)
 	defer regular.Stop()
@@ -169,6 +168,9 @@ func (x *Exchange) showLife(ctx context.Context) {
 			return
 		case <-regular.C:
 		case <-x.answer:
+		}
+		if n := x.live.takeRefused(); n > 0 {
+			x.Log.Warn("access calls refused, and not recorded", "calls", n, "max_calls", x.MaxCalls, "max_cps", x.MaxCPS)
 		}
 		if signs := x.live.signs(time.Now()); len(signs) > 0 {
 			x.store(ctx, signs)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 
 	"telecommune/billing"
 	"telecommune/internal/e164"
@@ -66,34 +67,53 @@ func (l *live) idle() {
 
 // register is the access calls in progress on this node. It is empty again when all their handlers have returned.
 type register struct {
-	mu     sync.Mutex
-	calls  map[uuid.UUID]*live // by access call
-	closed error               // why no more calls are taken
-	empty  chan struct{}       // closed when closed is set and the last call has left
+	most int           // calls at once; 0: no limit
+	pace *rate.Limiter // at which calls begin; a second's worth may come at once
+
+	mu      sync.Mutex
+	calls   map[uuid.UUID]*live // by access call
+	refused int                 // calls that leave no row, of late
+	closed  error               // why no more calls are taken
+	empty   chan struct{}       // closed when closed is set and the last call has left
 }
 
-func newRegister() *register {
-	return &register{calls: map[uuid.UUID]*live{}, empty: make(chan struct{})}
+// newRegister makes a register of at most so many calls, and so many that begin in a second; 0: no limit.
+func newRegister(most, perSecond int) *register {
+	r := &register{most: most, pace: rate.NewLimiter(rate.Inf, 0), calls: map[uuid.UUID]*live{}, empty: make(chan struct{})}
+	if perSecond > 0 {
+		r.pace = rate.NewLimiter(rate.Limit(perSecond), perSecond)
+	}
+	return r
 }
 
-// maxRefused is how many refused calls may be on their way into the records at once.
-const maxRefused = 100
+// MaxRefused is how many calls over the limit may be on their way into the records at once.
+const MaxRefused = 100
 
 // enter adds an access call. It stands in the register also when it is refused, until it leaves: with errFull when
-// there are more than most, with errFlood when there are so many that a row for each would cost too much, or with the
-// reason for which the register was closed. most 0: no limit.
-func (r *register) enter(l *live, most int) error {
+// there are too many at once, with errFlood when so many begin, or are refused, that a row for each would cost too much, or
+// with the reason for which the register was closed.
+func (r *register) enter(l *live) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.idle()
 	r.calls[l.AccessCall] = l
 	switch {
-	case most > 0 && len(r.calls) > most+maxRefused:
+	case r.most > 0 && len(r.calls) > r.most+MaxRefused, !r.pace.Allow():
+		r.refused++
 		return errFlood
-	case r.closed == nil && most > 0 && len(r.calls) > most:
+	case r.closed == nil && r.most > 0 && len(r.calls) > r.most:
 		return errFull
 	}
 	return r.closed
+}
+
+// takeRefused tells how many calls were refused without a row since it was asked last.
+func (r *register) takeRefused() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.refused
+	r.refused = 0
+	return n
 }
 
 func (r *register) leave(access uuid.UUID) {

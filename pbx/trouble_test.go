@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"telecommune/internal/e164"
@@ -316,6 +317,45 @@ func TestFloodOfCalls(t *testing.T) {
 		p.hangsUp()
 		p.waits()
 		if n := len(x.bank.closings); n != 101 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+// A second's worth of calls may begin at once; from then on they come at their pace. What is too many leaves no row.
+func TestTooManyCallsASecond(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		x.config.MaxCPS = 10
+		var taken []*phone
+		begin := func(calls int) {
+			var all []*phone
+			for range calls {
+				all = append(all, x.call(gateway, anna))
+			}
+			synctest.Wait()
+			for _, p := range all {
+				select {
+				case <-p.done:
+					if p.cause != pbx.NoCircuit {
+						t.Errorf("refused with %v", p.cause)
+					}
+				default:
+					taken = append(taken, p)
+				}
+			}
+		}
+		if begin(30); len(taken) != 10 {
+			t.Errorf("%d taken of a burst", len(taken))
+		}
+		time.Sleep(500 * time.Millisecond)
+		if begin(30); len(taken) != 15 {
+			t.Errorf("%d taken half a second later", len(taken))
+		}
+		for _, p := range taken {
+			p.hangsUp()
+			p.waits()
+		}
+		if n := len(x.bank.closings); n != 15 {
 			t.Errorf("%d rows", n)
 		}
 	})

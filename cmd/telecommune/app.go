@@ -27,7 +27,6 @@ import (
 
 const (
 	controlSocket  = "serve.sock"    // in the state folder; what commands ask a running serve
-	maxCalls       = 1000            // access calls at once; one more is told so, and leaves a row
 	refreshEvery   = time.Second     // changes take effect within two of them
 	countEvery     = time.Minute     // so that whoever asks for figures has little to count himself
 	drainTime      = 5 * time.Minute // for calls in progress when the program is asked to end
@@ -108,7 +107,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
 		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
-		MaxCalls: maxCalls, Drain: drainTime,
+		MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Drain: drainTime,
 	})
 	return a, nil
 }

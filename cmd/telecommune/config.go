@@ -34,6 +34,8 @@ type Config struct {
 	Prompts  []string `toml:"prompts"`
 
 	MaxAttempts int `toml:"max_attempts"`
+	MaxCalls    int `toml:"max_calls"`
+	MaxCPS      int `toml:"max_cps"`
 }
 
 // setting is a key of the configuration: `rtp_ports` in the file, TELECOMMUNE_RTP_PORTS in the environment, and
@@ -93,15 +95,31 @@ var settings = []setting{
 	},
 	{
 		"max_attempts", "`N` trunks at most that one call is tried over",
-		func(c *Config, v string) { c.MaxAttempts, _ = strconv.Atoi(v) }, // what is no number is 0, which check refuses
-		func(c *Config) string { return strconv.Itoa(c.MaxAttempts) },
+		func(c *Config, v string) { c.MaxAttempts = count(v) }, func(c *Config) string { return strconv.Itoa(c.MaxAttempts) },
 	},
+	{
+		"max_calls", "`N` callers at most on the line at once",
+		func(c *Config, v string) { c.MaxCalls = count(v) }, func(c *Config) string { return strconv.Itoa(c.MaxCalls) },
+	},
+	{
+		"max_cps", "`N` callers at most let in a second",
+		func(c *Config, v string) { c.MaxCPS = count(v) }, func(c *Config) string { return strconv.Itoa(c.MaxCPS) },
+	},
+}
+
+// count reads a number. What is none is 0, which check refuses.
+func count(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }
 
 func isComma(r rune) bool { return r == ',' || r == ' ' }
 
 func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 func (s setting) env() string  { return "TELECOMMUNE_" + strings.ToUpper(s.key) }
+
+// ofConfig marks a flag that is a setting.
+const ofConfig = "setting"
 
 // addConfigFlags gives a command the named flags; config then takes them up.
 func addConfigFlags(flags *pflag.FlagSet, names ...string) {
@@ -112,6 +130,7 @@ func addConfigFlags(flags *pflag.FlagSet, names ...string) {
 			panic("no setting " + name)
 		}
 		flags.String(name, settings[i].get(&defaults), settings[i].usage)
+		flags.Lookup(name).Annotations = map[string][]string{ofConfig: nil} // an account has a --max-calls, too
 	}
 }
 
@@ -131,6 +150,8 @@ func defaultConfig() Config {
 		Prompts:  defaultPrompts(),
 
 		MaxAttempts: pbx.MaxAttempts,
+		MaxCalls:    1000,
+		MaxCPS:      30,
 	}
 }
 
@@ -167,7 +188,9 @@ func config(cmd *cobra.Command) (Config, error) {
 			s.set(&c, v)
 		}
 		if f := cmd.Flag(s.flag()); f != nil && f.Changed {
-			s.set(&c, f.Value.String())
+			if _, ours := f.Annotations[ofConfig]; ours {
+				s.set(&c, f.Value.String())
+			}
 		}
 	}
 	return c, c.check()
@@ -197,8 +220,12 @@ func (c *Config) readFile(name string) error {
 	return err
 }
 
-// mostAttempts is more than a caller has the patience for.
-const mostAttempts = 50
+// More than a caller has the patience for, and than a machine can take.
+const (
+	mostAttempts = 50
+	mostCalls    = 100_000
+	mostCPS      = 10_000
+)
 
 // check refuses what would only fail later, and less clearly.
 func (c *Config) check() error {
@@ -213,6 +240,12 @@ func (c *Config) check() error {
 	}
 	if c.MaxAttempts < 1 || c.MaxAttempts > mostAttempts {
 		return fmt.Errorf("max_attempts: want 1 to %d", mostAttempts)
+	}
+	if c.MaxCalls < 1 || c.MaxCalls > mostCalls {
+		return fmt.Errorf("max_calls: want 1 to %d", mostCalls)
+	}
+	if c.MaxCPS < 1 || c.MaxCPS > mostCPS {
+		return fmt.Errorf("max_cps: want 1 to %d", mostCPS)
 	}
 	if c.State == "" {
 		return errors.New("state: a folder is needed")

@@ -17,7 +17,7 @@ func configured(t *testing.T, args ...string) (c Config, err error) {
 		c, err = config(cmd)
 		return nil
 	}}
-	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts")
+	addConfigFlags(probe.Flags(), "sip", "http", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts", "max-calls", "max-cps")
 	root.AddCommand(probe)
 	root.SetArgs(append([]string{"probe"}, args...))
 	if err := root.ExecuteContext(t.Context()); err != nil {
@@ -40,13 +40,14 @@ func TestConfigRises(t *testing.T) {
 	t.Setenv("TELECOMMUNE_RTP_PORTS", "20200-20300")
 	t.Setenv("TELECOMMUNE_PROMPTS", "/c:/d")
 	t.Setenv("TELECOMMUNE_PUBLIC", "192.0.2.9")
-	c, err := configured(t, "--rtp-ports", "20400-20500", "--max-attempts", "3")
+	c, err := configured(t, "--rtp-ports", "20400-20500", "--max-attempts", "3", "--max-calls", "40", "--max-cps", "7")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Config{
 		State: "/srv/file", SIP: "192.0.2.1:5060", Public: "192.0.2.9", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
 		Asterisk: "/opt/asterisk", Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node, MaxAttempts: 3,
+		MaxCalls: 40, MaxCPS: 7,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)
@@ -70,6 +71,8 @@ func TestConfigRefused(t *testing.T) {
 		"no state":           {"state = \"\"\n", []string{"state"}},
 		"no address":         {"public = \"at home\"\n", []string{"public", "at home"}},
 		"no attempts":        {"max_attempts = 0\n", []string{"max_attempts", "1 to 50"}},
+		"no calls":           {"max_calls = 0\n", []string{"max_calls", "1 to 100000"}},
+		"too fast":           {"max_cps = 10001\n", []string{"max_cps", "1 to 10000"}},
 		"attempts in words":  {"max_attempts = \"many\"\n", []string{"line 1"}},
 		"no name":            {"node = \"\"\n", []string{"node"}},
 		"another's key case": {"State = \"/s\"\nDB2 = \"\"\n", []string{"DB2"}},

@@ -35,7 +35,8 @@ func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (eng
 	if c.Engine == engineAsterisk {
 		return asterisk.New(asterisk.Config{
 			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
-			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Log: log,
+			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, MaxCalls: c.MaxCalls,
+			MaxCPS: c.MaxCPS, Log: log,
 		})
 	}
 	return sipua.New(sipua.Config{

@@ -44,7 +44,7 @@ With --engine asterisk, calls are carried by an Asterisk of its own, which serve
 			return a.Run(cmd.Context())
 		},
 	}
-	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts")
+	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts", "max-calls", "max-cps")
 	return cmd
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Trunks       func() []routing.Trunk // the newest picture
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 30 s; whole seconds
+	MaxCalls     int                    // as the exchange's; Asterisk itself refuses what that would not even record
+	MaxCPS       int                    // likewise
 	Log          *slog.Logger           // nil: none
 }
 
@@ -137,6 +139,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 		var both sync.WaitGroup
 		both.Go(func() { e.follow(running) })
 		both.Go(func() { e.push(running) })
+		both.Go(func() { e.watchRefused(running) })
 		both.Wait()
 	}()
 

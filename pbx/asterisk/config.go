@@ -37,7 +37,7 @@ var modules = strings.Fields(`
 	app_stasis app_echo pbx_config chan_pjsip chan_bridge_media
 	bridge_simple bridge_softmix bridge_holding bridge_native_rtp
 	codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm format_wav format_sln
-	func_callerid func_timeout func_channel
+	func_callerid func_timeout func_channel func_global func_groupcount
 	res_cdrel_custom cel_custom
 `)
 
@@ -80,6 +80,7 @@ func newPrivate(c Config, sip *net.UDPAddr) (*private, error) {
 	}
 	values := map[string]any{
 		"App": appName, "Context": location, "Dir": p.dir, "Folder": folder, "Modules": modules, "Password": p.password,
+		"MaxCalls": overMost(c.MaxCalls), "MaxCPS": c.MaxCPS, "Refused": refusedVariable,
 		"HTTP": http, "SIP": sip, "UserAgent": c.UserAgent, "Public": c.Public, "RTPFrom": from, "RTPTo": to,
 	}
 	all, err := template.ParseFS(templates, "conf/*.conf")

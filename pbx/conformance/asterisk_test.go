@@ -22,7 +22,7 @@ func startAsterisk(t *testing.T, c conformance.Config) conformance.Engine {
 	t.Helper()
 	e, err := asterisk.New(asterisk.Config{
 		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", Admission: c.Admission,
-		Trunks: c.Trunks, MediaTimeout: c.MediaTimeout, Log: c.Log,
+		Trunks: c.Trunks, MediaTimeout: c.MediaTimeout, MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Log: c.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

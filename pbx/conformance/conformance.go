@@ -25,6 +25,8 @@ type Config struct {
 	Admission    func() *pbx.Admission
 	Trunks       func() []routing.Trunk
 	MediaTimeout time.Duration // how long RTP may stay away
+	MaxCalls     int           // that the exchange takes at once, and a second; 0: no limit
+	MaxCPS       int
 	Log          *slog.Logger
 }
 

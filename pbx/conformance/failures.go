@@ -131,6 +131,31 @@ var failures = []scenario{
 		r.settled(want{outcome: billing.NotAnswered, sip: 480, attempts: "no_answer"})
 		c.Hangup()
 	}},
+	{"more calls at once than are taken", func(t *testing.T, start Start) {
+		far := carrier(t, answering())
+		r := newRig(t, start, plan{trunks: trunks(far.Addr()), maxCalls: 2, callLimit: 60})
+		first, second := r.call(simcarrier.PhoneConfig{}, contact), r.call(simcarrier.PhoneConfig{}, contact)
+		r.hearTone(first)
+		r.hearTone(second)
+		sippCaller(t, r.address, contact.Digits(), "caller_crowd.xml", values{"Sound": "", "Caller": mobile, "Talk": 0}, "-timeout", "5s").wait()
+		if n := len(far.Calls()); n != 2 {
+			t.Errorf("%d calls at the carrier", n)
+		}
+		first.Hangup()
+		for len(r.exchange.Live()) > 1 {
+			r.tick()
+		}
+		third := r.call(simcarrier.PhoneConfig{}, contact) // there is room again
+		r.hearTone(third)
+		second.Hangup()
+		third.Hangup()
+		r.settled(
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 10},
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 10},
+			want{outcome: billing.Unavailable, sip: 503},
+			want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 10},
+		)
+	}},
 	{"an account's second call at once", func(t *testing.T, start Start) {
 		far := carrier(t, answering())
 		r := newRig(t, start, plan{trunks: trunks(far.Addr()), limits: billing.Limits{MaxCalls: 1}})

@@ -22,11 +22,13 @@ import (
 // long tells whether the full counts are asked for.
 func long() bool { return os.Getenv("TELECOMMUNE_LONG") == "1" }
 
-// Load puts many calls through: first in parallel with voice both ways, then many a second without. It prints figures.
+// Load puts many calls through: first in parallel with voice both ways, then many a second without, then more than are
+// let in. It prints figures.
 func Load(t *testing.T, start Start) {
 	pgtest.New(t) // starts the server, whose goroutines stay
 	t.Run("parallel", func(t *testing.T) { loadParallel(t, start) })
 	t.Run("rate", func(t *testing.T) { loadRate(t, start) })
+	t.Run("over", func(t *testing.T) { loadOver(t, start) })
 }
 
 // loadParallel holds calls with voice for some time, all at once.

@@ -55,6 +55,8 @@ type plan struct {
 	callLimit    int
 	limits       billing.Limits
 	mediaTimeout time.Duration                                 // 0: 10 s
+	maxCalls     int                                           // at once; 0: no limit
+	maxCPS       int                                           // begun in a second; 0: no limit
 	handle       func(ctx context.Context, r *rig, in pbx.Leg) // in place of the exchange
 	log          slog.Level
 	patience     time.Duration // 0: the usual
@@ -149,10 +151,11 @@ func (r *rig) serve(start Start, p plan, log *slog.Logger) {
 	c := wire(r.t, r.db, r.bank, log)
 	snapshot, admission := c.Routes(), c.Admission
 	r.engine = start.New(r.t, Config{
-		Admission: admission, Trunks: snapshot.Trunks, MediaTimeout: cmp.Or(p.mediaTimeout, 10*time.Second), Log: log,
+		Admission: admission, Trunks: snapshot.Trunks, MediaTimeout: cmp.Or(p.mediaTimeout, 10*time.Second),
+		MaxCalls: p.maxCalls, MaxCPS: p.maxCPS, Log: log,
 	})
 	r.address = r.engine.Addr().String()
-	c.Switch = r.engine
+	c.Switch, c.MaxCalls, c.MaxCPS = r.engine, p.maxCalls, p.maxCPS
 	r.exchange = pbx.New(c)
 
 	run, cancel := context.WithCancel(context.Background())

@@ -87,8 +87,7 @@ func startSIPp(t *testing.T, scenario string, v values, args ...string) *sippRun
 		close(s.done)
 	}()
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // as a rule it has ended
-		<-s.done
+		s.end()
 		if t.Failed() {
 			messages, _ := os.ReadFile(filepath.Join(s.dir, "messages"))
 			t.Logf("%s: %v\n%s", scenario, s.err, tail(messages))
@@ -127,7 +126,13 @@ func (s *sippRun) wait() {
 	}
 }
 
-// setups are the milliseconds from INVITE to 200, least first. Only a caller with -trace_rtt has them.
+// end ends SIPp, if it has not by itself.
+func (s *sippRun) end() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// setups are the milliseconds from INVITE to 200, or to whatever answer the scenario takes the time of, least first. Only a caller with -trace_rtt has them.
 func (s *sippRun) setups() []float64 {
 	s.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(s.dir, "*_rtt.csv"))
