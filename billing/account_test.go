@@ -111,7 +111,7 @@ func TestPhonesAndContacts(t *testing.T) {
 	if err := h.AddPhone(t.Context(), phone); !errors.Is(err, billing.ErrExists) {
 		t.Errorf("twice: %v", err)
 	}
-	want := billing.Caller{Account: "ana", Tariff: "retail", CallLimit: 7200, Currency: "EUR", VAT: 19_000_000}
+	want := billing.Caller{Account: "ana", Enterprise: "CALL", Tariff: "retail", CallLimit: 7200, Currency: "EUR", VAT: 19_000_000}
 	if _, err := h.SetVAT(t.Context(), "CALL", 19_000_000); err != nil {
 		t.Fatal(err)
 	}

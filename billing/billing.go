@@ -18,12 +18,13 @@ type CallID = uuid.UUID
 
 // Caller is the account that a call is made on, as the script needs it.
 type Caller struct {
-	Account   string // code
-	Tariff    string // name of the retail deck
-	CallLimit int    // most seconds of one call
-	Blocked   bool
-	Currency  money.Currency
-	VAT       tariff.Percent // of the account's enterprise
+	Account    string // code
+	Enterprise string // that the account is a customer of
+	Tariff     string // name of the retail deck
+	CallLimit  int    // most seconds of one call
+	Blocked    bool
+	Currency   money.Currency
+	VAT        tariff.Percent // of the enterprise
 	// PassesAccess says that the tariff makes the caller pay what the access number costs.
 	PassesAccess bool `db:"passes_access"`
 }

@@ -62,7 +62,7 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 func (c *call) price() ([]routing.Candidate, error) {
 	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
 	now, known := time.Now(), false
-	c.routes = c.x.Routes()
+	c.routes = c.x.Routes().For(c.caller.Enterprise)
 	if c.routes.Ours(c.to) {
 		return nil, errLoop
 	}

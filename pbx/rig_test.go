@@ -260,7 +260,7 @@ func (x *exchange) expect(want ...string) {
 }
 
 func caller(account string) billing.Caller {
-	return billing.Caller{Account: account, Tariff: "retail", CallLimit: 7200, Currency: "EUR"}
+	return billing.Caller{Account: account, Enterprise: "CALL", Tariff: "retail", CallLimit: 7200, Currency: "EUR"}
 }
 
 // clips makes a library in which there is every clip.

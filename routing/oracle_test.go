@@ -24,6 +24,8 @@ type world struct {
 	trunks   []routing.Trunk
 	decks    []worldDeck
 	rates    []tariff.DatedRate
+	leases   routing.Leases
+	caller   string // enterprise
 	rules    routing.Rules
 	figures  []routing.Figure
 	at       time.Time
@@ -58,6 +60,9 @@ func newWorld(seed uint64) *world {
 		if w.chance(15) { // another's deck, or that of a trunk to come
 			t.Deck = fmt.Sprintf("T%d", w.random.IntN(8))
 		}
+		if w.chance(30) {
+			t.Asset = fmt.Sprintf("A%d", w.random.IntN(3))
+		}
 		w.trunks = append(w.trunks, t)
 		for version := range w.random.IntN(4) {
 			w.decks = append(w.decks, w.deck(t.Code, version+1))
@@ -76,8 +81,33 @@ func newWorld(seed uint64) *world {
 	for i, d := range w.decks {
 		decks[i] = d.Deck
 	}
-	w.snapshot = routing.NewSnapshot(w.trunks, tariff.NewDecks(decks).In("EUR", w.rates)).With(w.rules)
+	w.lease()
+	w.snapshot = routing.NewSnapshot(w.trunks, tariff.NewDecks(decks).In("EUR", w.rates)).With(w.rules).Let(w.leases).For(w.caller)
 	return w
+}
+
+// lease lets assets to those who call and to others, for days that begin and end around the call, and exactly then.
+func (w *world) lease() {
+	w.caller = one(w, "CALL", "CALL", "HOST")
+	day := func() time.Time { return w.at.Add(time.Duration(one(w, -48, -1, 0, 0, 1, 48)) * time.Hour) }
+	for range w.random.IntN(7) {
+		l := routing.Lease{Asset: fmt.Sprintf("A%d", w.random.IntN(3)), Enterprise: one(w, "CALL", "HOST"), From: day()}
+		if w.chance(60) {
+			l.Until = day()
+		}
+		w.leases = append(w.leases, l)
+	}
+}
+
+// rents tells whether the caller's enterprise rents an asset at the moment of the call.
+func (w *world) rents(asset string) bool {
+	for _, l := range w.leases {
+		begun, over := l.From.Compare(w.at) <= 0, !l.Until.IsZero() && l.Until.Compare(w.at) <= 0
+		if l.Asset == asset && l.Enterprise == w.caller && begun && !over {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) digits(n int) string {
@@ -222,6 +252,8 @@ func (w *world) expected() (candidates, skipped []found) {
 			f.reason = routing.Loop
 		case !t.Enabled:
 			f.reason = routing.Disabled
+		case t.Asset != "" && !w.rents(t.Asset):
+			f.reason = routing.Unlet
 		case row == nil || rate == 0:
 			f.reason = routing.NoRate
 		default:
@@ -429,7 +461,7 @@ func TestPlanIsTheOracles(t *testing.T) {
 		}
 	}
 	for what, least := range map[string]int{
-		"cheapest": 1000, "priority": 1000, "weighted": 1000, "quality": 1000, "loop": 1000, "disabled": 1000, "no_rate": 1000, "below_cost": 1000,
+		"cheapest": 1000, "priority": 1000, "weighted": 1000, "quality": 1000, "loop": 1000, "disabled": 1000, "no_rate": 1000, "below_cost": 1000, "unlet": 1000,
 	} {
 		if seen[what] < least {
 			t.Errorf("only %d of %s in %d worlds: %v", seen[what], what, worlds, seen)

@@ -24,6 +24,7 @@ const (
 	Loop      Reason = "loop"       // the number is one of ours; no trunk is taken
 
 	ClosedHours Reason = "closed_hours" // outside of its opening hours
+	Unlet       Reason = "unlet"        // it is an asset of the commune that the caller's enterprise does not rent
 
 	// What follows is for now only, and told by a Gate.
 	Full       Reason = "full"        // all channels taken
@@ -93,7 +94,7 @@ func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tar
 		offers, reasons = make([]tariff.Offer, len(s.costs)), make([]Reason, len(s.trunks))
 	}
 	for i := range s.trunks {
-		reasons[i] = s.reason(&s.trunks[i], to, at)
+		reasons[i] = s.reason(i, to, at)
 	}
 	offers = offers[:s.decks.Offers(to, at, offers)]
 	most := income(retail, vat)
@@ -125,11 +126,11 @@ func (s *Snapshot) Plan(at time.Time, to e164.Number, retail tariff.Row, vat tar
 }
 
 // reason says why a trunk is none to take for a number, whatever it costs; NoRate unless its deck has one.
-func (s *Snapshot) reason(t *Trunk, to e164.Number, at time.Time) Reason {
+func (s *Snapshot) reason(trunk int, to e164.Number, at time.Time) Reason {
 	if s.Ours(to) {
 		return Loop
 	}
-	return cmp.Or(t.closed(at), NoRate)
+	return cmp.Or(s.trunks[trunk].closed(at), s.unlet(trunk, at), NoRate)
 }
 
 // Without moves the candidates that closed gives a reason for to the skipped ones; Gate.Full is such a function.

@@ -18,6 +18,9 @@ type Snapshot struct {
 	ours     map[e164.Number]bool
 	quality  *Quality
 	barring  Barring
+
+	leases     [][]Lease // of each of the trunks
+	enterprise string    // whose calls are planned; none: of nobody who rents anything
 }
 
 // Rules are what a snapshot goes by beside trunks and decks. The zero Rules are none.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"telecommune/billing/ledger"
+	"telecommune/internal/clock"
 	"telecommune/internal/money"
 )
 
@@ -235,13 +237,47 @@ func (s *Store) Holdings(ctx context.Context, series, holder string) (all []Hold
 	return all, translate(err)
 }
 
-// Unlet lists the assets that the commune owns and nobody rents on a day: a trunk among them should carry no calls.
-func (s *Store) Unlet(ctx context.Context, day ledger.Date) (assets []string, err error) {
-	err = s.db.SelectContext(ctx, &assets, `
-		SELECT a.code FROM asset a WHERE a.liquidated_on IS NULL AND NOT EXISTS (
-		    SELECT FROM agreement g WHERE g.asset = a.code AND g.start_on <= $1::date AND (g.end_on IS NULL OR g.end_on > $1::date))
-		ORDER BY a.code COLLATE "C"`, string(day))
-	return assets, err
+// Tenancy is an asset in the hands of an enterprise: from the first instant of an agreement's first day on until that of
+// the first day that is not the agreement's; zero: without end.
+type Tenancy struct {
+	Asset, Enterprise string
+	From, Until       time.Time
+}
+
+// Tenancies lists who rents what at an instant and after it. Members are left out: calls are those of enterprises.
+func (s *Store) Tenancies(ctx context.Context, at time.Time) ([]Tenancy, error) {
+	var rows []struct {
+		Asset      string      `db:"asset"`
+		Enterprise string      `db:"enterprise"`
+		Start      ledger.Date `db:"start_on"`
+		End        ledger.Date `db:"end_on"`
+		Zone       string      `db:"zone"`
+	}
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT g.asset, g.enterprise, g.start_on, g.end_on, k.zone FROM agreement g CROSS JOIN commune k
+		WHERE g.enterprise IS NOT NULL AND (g.end_on IS NULL OR g.end_on > GREATEST(g.start_on, ($1::timestamptz AT TIME ZONE k.zone)::date))
+		ORDER BY g.asset, g.start_on`, at)
+	if err != nil {
+		return nil, fmt.Errorf("read who rents what: %w", err)
+	}
+	all := make([]Tenancy, len(rows))
+	for i, r := range rows {
+		zone, err := time.LoadLocation(r.Zone)
+		if err != nil {
+			return nil, fmt.Errorf("the commune's zone: %w", err)
+		}
+		all[i] = Tenancy{Asset: r.Asset, Enterprise: r.Enterprise}
+		if all[i].From, err = clock.ParseDate(string(r.Start), zone); err != nil {
+			return nil, err
+		}
+		if r.End == "" {
+			continue
+		}
+		if all[i].Until, err = clock.ParseDate(string(r.End), zone); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Enterprise is one of the commune's.

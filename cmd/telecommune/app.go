@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
 	"telecommune/billing/statement"
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
@@ -233,6 +234,7 @@ func listenControl(state string) (net.Listener, error) {
 type picture struct {
 	db        *postgres.DB
 	routing   *routing.Store
+	commune   *commune.Store
 	gate      *routing.Gate
 	routes    atomic.Pointer[routing.Snapshot]
 	admission atomic.Pointer[pbx.Admission]
@@ -241,7 +243,7 @@ type picture struct {
 }
 
 func newPicture(ctx context.Context, db *postgres.DB, gate *routing.Gate, log *slog.Logger) (*picture, error) {
-	p := &picture{db: db, routing: routing.NewStore(db.DB), gate: gate, revision: -1, log: log}
+	p := &picture{db: db, routing: routing.NewStore(db.DB), commune: commune.NewStore(db.DB), gate: gate, revision: -1, log: log}
 	return p, p.refresh(ctx)
 }
 
@@ -310,6 +312,10 @@ func (p *picture) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	leases, err := leasesAt(ctx, p.commune, time.Now())
+	if err != nil {
+		return err
+	}
 	if err := p.routing.Refresh(ctx, p.gate, routes.Trunks()); err != nil { // before a new limit counts
 		return err
 	}
@@ -320,7 +326,7 @@ func (p *picture) refresh(ctx context.Context) error {
 	for _, trunk := range routes.Decks().Unpriced(time.Now()) {
 		p.log.Warn("no exchange rate for the deck of a trunk: it carries no calls; see `telecommune doctor`", "trunk", trunk)
 	}
-	p.routes.Store(routes)
+	p.routes.Store(routes.Let(leases))
 	p.admission.Store(admission)
 	p.revision = revision
 	return nil

@@ -46,25 +46,7 @@ func TestBesideServe(t *testing.T) {
 	args := []string{"call", "hangup", "01987a3c-5f2e-7c1d-8a4b-0123456789ab", "--state", dir}
 	checkRefusal(t, tcWith(t, "", args...), exitFailed, []string{"serve is not running"}, args)
 
-	c := defaultConfig()
-	c.State, c.SIP, c.HTTP, c.RTPPorts, c.Prompts = dir, "127.0.0.1:0", "127.0.0.1:0", "", nil
-	a, err := openApp(ctx, c, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(running) }()
-	defer func() {
-		a.exchange.HangupAll()
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	a := serving(t, dir)
 
 	second := []string{"serve", "--state", dir, "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 	checkRefusal(t, tcWith(t, "", second...), exitFailed, []string{dir, "in use"}, second)
@@ -153,4 +135,29 @@ func TestControlOfNobody(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, errNoServe)
 		}
 	}
+}
+
+// serving runs a serve on a state folder until the test ends.
+func serving(t *testing.T, dir string) *app {
+	t.Helper()
+	c := defaultConfig()
+	c.State, c.SIP, c.HTTP, c.RTPPorts, c.Prompts = dir, "127.0.0.1:0", "127.0.0.1:0", "", nil
+	a, err := openApp(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(running) }()
+	t.Cleanup(func() {
+		a.exchange.HangupAll()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
 }

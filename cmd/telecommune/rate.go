@@ -88,7 +88,7 @@ the call is answered.`,
 						return err
 					}
 					row, ok = decks.Trunk(deck, number, when)
-					p = payer{trunk, 0}
+					p = payer{tariff: trunk}
 				}
 				if !ok {
 					return p.noRate(number, when)
@@ -141,8 +141,9 @@ func told(t time.Time) *time.Time {
 
 // payer is whoever a call is explained for.
 type payer struct {
-	tariff string
-	vat    tariff.Percent
+	enterprise string
+	tariff     string
+	vat        tariff.Percent
 }
 
 // payerOf gives an account as payer, or without one whoever has what accounts have by default.
@@ -156,7 +157,7 @@ func payerOf(ctx context.Context, s services, account string) (payer, error) {
 		name, enterprise = a.Tariff, a.Enterprise
 	}
 	e, err := s.billing.Enterprise(ctx, enterprise)
-	return payer{name, e.VAT}, err
+	return payer{enterprise, name, e.VAT}, err
 }
 
 func (p payer) noRate(number e164.Number, when time.Time) error {

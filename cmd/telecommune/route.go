@@ -102,6 +102,11 @@ func planFor(ctx context.Context, s services, number e164.Number, account string
 	if err != nil {
 		return routing.Plan{}, err
 	}
+	leases, err := leasesAt(ctx, s.commune, when)
+	if err != nil {
+		return routing.Plan{}, err
+	}
+	snapshot = snapshot.Let(leases).For(p.enterprise)
 	retail, ok := snapshot.Decks().Retail(p.tariff, number, when)
 	plan := snapshot.Route(when, number, tariff.Quote{Row: retail}, p.vat, 0)
 	if plan.Denied == "" && !ok && account != "" && !snapshot.Ours(number) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +37,13 @@ type liveInfo struct {
 
 const healthUnknown = "unknown"
 
-// withLive puts what serve knows beside trunks.
-func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]trunkInfo, error) {
+// withLive puts what serve knows beside trunks. That one is let to nobody is known without it.
+func withLive(ctx context.Context, s services, serve *control, trunks []routing.Trunk) ([]trunkInfo, error) {
+	now := time.Now()
+	leases, err := leasesAt(ctx, s.commune, now)
+	if err != nil {
+		return nil, err
+	}
 	live, err := serve.trunks(ctx)
 	if err != nil && !errors.Is(err, errNoServe) {
 		return nil, err
@@ -50,6 +56,7 @@ func withLive(ctx context.Context, serve *control, trunks []routing.Trunk) ([]tr
 				string(l.Health), &l.Since, l.Refuses, &l.Calls, &l.MinutesDay, &l.MinutesMonth, &l.SpendDay, &l.SpendMonth, l.Balance, l.Why,
 			}
 		}
+		infos[i].Refuses = cmp.Or(leases.Unlet(t, now), infos[i].Refuses)
 	}
 	return infos, nil
 }
@@ -64,7 +71,7 @@ func trunkList() *cobra.Command {
 		Long: `List the trunks, and how a running serve finds them.
 
 Health is healthy, broken (no calls are dialled over it) or trial (the next call decides); since when, and why. Without
-serve it is unknown.`,
+serve it is unknown. Refuses says why no call is dialled over it now; unlet, that it is an asset which nobody rents.`,
 		Example: "  telecommune trunk list",
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,7 +84,7 @@ serve it is unknown.`,
 				if err != nil {
 					return err
 				}
-				infos, err := withLive(ctx, askServe(c.State), trunks)
+				infos, err := withLive(ctx, s, askServe(c.State), trunks)
 				if err != nil {
 					return err
 				}
@@ -133,7 +140,7 @@ func showTrunk(cmd *cobra.Command, s services, t routing.Trunk, number e164.Numb
 	if err != nil {
 		return err
 	}
-	infos, err := withLive(cmd.Context(), askServe(c.State), []routing.Trunk{t})
+	infos, err := withLive(cmd.Context(), s, askServe(c.State), []routing.Trunk{t})
 	if err != nil {
 		return err
 	}
