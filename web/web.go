@@ -1,5 +1,5 @@
-// Package web is what people see in a browser: log-in with account and PIN, the bill, and vouchers. The pages are made on the
-// server, work without script and load nothing from another host.
+// Package web is what people see in a browser: log-in with account and PIN, the bill, a member's part of the rent, and
+// vouchers. The pages are made on the server, work without script and load nothing from another host.
 package web
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
 	"telecommune/billing/statement"
 )
 
@@ -31,8 +32,11 @@ type Options struct {
 	// billing/statement, on the database.
 	Periods   func(ctx context.Context, account string, now time.Time) ([]statement.Period, error)
 	Statement func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error)
-	Log       *slog.Logger
-	Secure    bool // the pages are reached by HTTPS only: cookies are for HTTPS, browsers are told to stay there
+	// Months gives the month of each member of the commune who has named an account as his; none: those of nobody.
+	Months func(ctx context.Context, account string, p statement.Period, now time.Time) ([]commune.MemberMonth, error)
+
+	Log    *slog.Logger
+	Secure bool // the pages are reached by HTTPS only: cookies are for HTTPS, browsers are told to stay there
 	// Proxies are the reverse proxies whose X-Forwarded-For is believed; from all others it means nothing.
 	Proxies []netip.Prefix
 }
@@ -67,6 +71,10 @@ func New(o Options) http.Handler {
 	for ext := range forms {
 		private.Handle("GET /statement."+ext, s.file(ext))
 		private.Handle("/statement."+ext, s.problem(errMethod))
+	}
+	for ext := range monthForms {
+		private.Handle("GET /rent."+ext, s.rentFile(ext))
+		private.Handle("/rent."+ext, s.problem(errMethod))
 	}
 	private.Handle("/", s.problem(errNoPage))
 

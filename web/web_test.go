@@ -19,6 +19,8 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"telecommune/billing"
+	"telecommune/billing/commune"
+	"telecommune/billing/ledger"
 	"telecommune/billing/statement"
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
@@ -36,7 +38,8 @@ const hostile = `Anna </title><script>alert(1)</script> "&'`
 type town struct {
 	*billing.Service
 	*httptest.Server
-	pins map[string]string
+	commune *commune.Store
+	pins    map[string]string
 }
 
 func newTown(t *testing.T) town {
@@ -48,7 +51,7 @@ func newTown(t *testing.T) town {
 	})
 	s := httptest.NewServer(web.New(options(b, db, log)))
 	t.Cleanup(s.Close)
-	w := town{b, s, map[string]string{}}
+	w := town{b, s, commune.NewStore(db), map[string]string{}}
 	for code, number := range map[string]string{"anna": "+380441234567", "bert": "+8613812345678"} {
 		name := code
 		if code == "anna" {
@@ -73,6 +76,9 @@ func options(b *billing.Service, db *sqlx.DB, log *slog.Logger) web.Options {
 		},
 		Statement: func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error) {
 			return statement.Make(ctx, db, account, p, now)
+		},
+		Months: func(ctx context.Context, account string, p statement.Period, now time.Time) ([]commune.MemberMonth, error) {
+			return commune.NewStore(db).MonthsOf(ctx, account, ledger.Period(p.String()), now)
 		},
 	}
 }

@@ -1,24 +1,30 @@
 package commune
 
 import (
-	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
+	"telecommune/internal/report"
 )
 
 // MemberMonth is what a month came to for one member, and how: from the rent of each asset to his part of the pool. Every
-// figure stands in the books; Entries names where.
+// figure stands in the books; the numbers in the fields From are those of the entries that it comes from.
+//
+// A month that is not closed has the figures that a close would give now, as far as they can be told.
 type MemberMonth struct {
 	Member   string         `json:"member"`
 	Name     string         `json:"name"`
 	Period   ledger.Period  `json:"period"`
 	Currency money.Currency `json:"currency"`
+	State    string         `json:"state"`               // open or closed
+	AsOf     *time.Time     `json:"as_of,omitempty"`     // of an open month
+	WaitsFor ledger.Period  `json:"waits_for,omitempty"` // a month that is closed first: nothing is known of the pool
+	Refused  string         `json:"refused,omitempty"`   // why it could not be closed as it stands
 	Assets   []AssetMonth   `json:"assets"`
 
 	Brought  money.Amount `json:"brought_forward"` // from the month before
@@ -37,57 +43,119 @@ type MemberMonth struct {
 	Payouts  []Payout     `json:"payouts"` // in the month, of this and earlier dividends
 	Payable  money.Amount `json:"payable"` // now
 
-	Entries []Source `json:"entries"`
+	From    MonthFrom `json:"from"`
+	Entries []Source  `json:"entries"`
+}
+
+// MonthFrom has the numbers of the entries that the figures of a month come from.
+type MonthFrom struct {
+	Brought  []int `json:"brought_forward,omitempty"`
+	Other    []int `json:"other,omitempty"`
+	Expenses []int `json:"mutual_expenses,omitempty"`
+	Levy     []int `json:"levy,omitempty"`
+	Dividend []int `json:"dividend,omitempty"` // and what was shared
 }
 
 // AssetMonth is what an asset earned in a month, and what of it went to the pool.
 type AssetMonth struct {
-	Asset        string       `json:"asset"`
-	Kind         string       `json:"kind"`
-	Units        int64        `json:"units"` // seconds, or millionths of a quantity
-	Rent         money.Amount `json:"rent"`
-	Collected    money.Amount `json:"collected"` // in the month, of this and earlier rents
+	Asset        string       `json:"asset" db:"asset"`
+	Kind         string       `json:"kind" db:"kind"`
+	Meter        Meter        `json:"meter" db:"meter"`
+	Units        int64        `json:"units" db:"units"` // seconds, or millionths of a quantity
+	Rent         money.Amount `json:"rent" db:"rent"`
+	Collected    money.Amount `json:"collected" db:"collected"` // in the month, of this and earlier rents
 	InterestPaid money.Amount `json:"interest_paid"`
 	Redeemed     money.Amount `json:"redeemed"`
 	ToPool       money.Amount `json:"to_pool"`
+	From         AssetFrom    `json:"from"`
+}
+
+// AssetFrom has the numbers of the entries that the figures of an asset come from.
+type AssetFrom struct {
+	Rent         []int `json:"rent,omitempty"`
+	Collected    []int `json:"collected,omitempty"`
+	InterestPaid []int `json:"interest_paid,omitempty"`
+	Redeemed     []int `json:"redeemed,omitempty"`
+	ToPool       []int `json:"to_pool,omitempty"`
 }
 
 // Payout is a dividend that was paid out.
 type Payout struct {
+	Key     string       `json:"-" db:"key"`
 	Day     ledger.Date  `json:"day" db:"day"`
 	Way     string       `json:"way" db:"way"`         // bank or credit
 	Account string       `json:"account" db:"account"` // that it is credit of
 	Amount  money.Amount `json:"amount" db:"amount"`
+	From    []int        `json:"from,omitempty"`
 }
 
-// Source is an entry that figures come from.
+// Source is an entry that figures come from, with its lines in the commune's book. Those of other people are one line for
+// all of them.
 type Source struct {
-	Entry string `json:"entry" db:"entry"`
-	Text  string `json:"text" db:"text"`
+	N     int          `json:"n"`
+	Entry string       `json:"entry"`
+	Date  ledger.Date  `json:"date"`
+	Text  string       `json:"text"`
+	Lines []SourceLine `json:"lines"`
 }
 
-// line is a row of the account of the pool: a figure or a heading of its own.
-type line struct {
-	What   string
-	Amount money.Amount
-	Sum    bool
+// SourceLine is what an entry moved on an account, debit positive.
+type SourceLine struct {
+	Account string       `json:"account"`
+	Name    string       `json:"name"`
+	Amount  money.Amount `json:"amount"`
 }
 
-// lines tells how the pool came about and what became of it, for people.
-func (m MemberMonth) lines() []line {
-	all := []line{{"Carried over from the month before", m.Brought, false}}
-	for _, a := range m.Assets {
-		if a.ToPool != 0 {
-			all = append(all, line{"Rent of " + a.Asset + " after its bonds", a.ToPool, false})
-		}
+// used gives what an asset was used, in its own measure.
+func (a AssetMonth) used() string {
+	switch {
+	case a.Meter == Seconds:
+		return fmt.Sprintf("%d s", a.Units)
+	case a.Units == 0:
+		return "–"
 	}
-	for _, l := range []line{{"Sales of assets", m.Other, false}, {"Mutual expenses", -m.Expenses, false}, {"Levy for renewal", -m.Levy, false}} {
-		if l.Amount != 0 {
-			all = append(all, l)
-		}
+	return money.Amount(a.Units).String()
+}
+
+// WriteText writes the month for a terminal or a plain printer.
+func (m MemberMonth) WriteText(w io.Writer) error { return m.document().WriteText(w) }
+
+// WriteHTML writes the month as a page that stands alone.
+func (m MemberMonth) WriteHTML(w io.Writer) error { return m.document().WriteHTML(w) }
+
+// HTML gives the month as a part of a page, of that id.
+func (m MemberMonth) HTML(id string) (template.HTML, error) { return m.document().HTML(id) }
+
+func (m MemberMonth) document() report.Document {
+	d := report.Document{
+		Title: fmt.Sprintf("Your part of the rent, %s", m.Period.Words()), Lead: m.lead(),
+		Tables: []report.Table{m.assets(), m.pool(), m.dividend(), sources(m.Entries)},
 	}
-	return append(all, line{"Pool", m.Pool, true},
-		line{fmt.Sprintf("Shared by %d members for %d days", m.Members, m.AllDays), -m.Shared, false}, line{"Carried to the next month", m.Carry, true})
+	if m.unknown() {
+		d.Tables = []report.Table{m.assets(), m.dividend(), sources(m.Entries)}
+	}
+	return d
+}
+
+// unknown tells that there are no figures of the pool.
+func (m MemberMonth) unknown() bool { return m.WaitsFor != "" || m.Refused != "" }
+
+// lead says whose month it is, and how far it can be trusted.
+func (m MemberMonth) lead() []string {
+	who := fmt.Sprintf("%s (%s). Amounts in %s.", nameOr(m.Name, m.Member), m.Member, m.Currency)
+	if m.State == ledger.Closed {
+		return []string{who, fmt.Sprintf("Your dividend: %s, for %s.", m.Dividend, m.share())}
+	}
+	lead := []string{who, fmt.Sprintf("%s is not closed yet. Rents are those of the use so far, all else is as of %s; what still happens changes it.",
+		m.Period.Words(), m.AsOf.Format("2 January 2006, 15:04"))}
+	switch {
+	case m.WaitsFor != "":
+		return append(lead, fmt.Sprintf("%s is closed first: until then nothing can be said of the pool and your dividend. Your days so far known: %s.",
+			m.WaitsFor.Words(), m.share()))
+	case m.Refused != "":
+		return append(lead, "As it stands it could not be closed: "+m.Refused+".")
+	}
+	return append(lead, fmt.Sprintf("If it were closed now, your dividend would be %s, for %s.", m.Dividend, m.share()))
 }
 
 // share says how a dividend is reckoned.
@@ -95,66 +163,96 @@ func (m MemberMonth) share() string {
 	return fmt.Sprintf("%d of %d days of all members", m.Days, m.AllDays)
 }
 
-// used gives what an asset was used in its own measure.
-func (a AssetMonth) used() string {
-	if a.Units == 0 {
-		return ""
+func (m MemberMonth) assets() report.Table {
+	t := report.Table{
+		Name: "What the assets earned", Note: "Rent that was collected pays the bonds of its own asset; the rest goes to the pool.",
+		Columns: []report.Column{
+			{Name: "Asset"},
+			{Name: "Kind"},
+			{Name: "Used", Figure: true},
+			{Name: "Rent", Figure: true},
+			{Name: "Collected", Figure: true},
+			{Name: "Interest", Figure: true},
+			{Name: "Redeemed", Figure: true},
+			{Name: "To the pool", Figure: true},
+		},
 	}
-	return fmt.Sprint(a.Units)
-}
-
-// WriteText writes the month for a terminal or a plain printer.
-func (m MemberMonth) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)\nMonth %s, amounts in %s\n\n", nameOr(m.Name, m.Member), m.Member, m.Period, m.Currency)
-	fmt.Fprintf(&b, "Your dividend: %s, for %s\n\n", m.Dividend, m.share())
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "asset\tused\trent\tcollected\tinterest\tredeemed\tto the pool\t")
 	for _, a := range m.Assets {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", a.Asset, a.used(), a.Rent, a.Collected, a.InterestPaid, a.Redeemed, a.ToPool)
+		t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{
+			{Text: a.Asset},
+			{Text: a.Kind},
+			{Text: a.used()},
+			{Text: a.Rent.String(), Entries: a.From.Rent},
+			{Text: a.Collected.String(), Entries: a.From.Collected},
+			{Text: a.InterestPaid.String(), Entries: a.From.InterestPaid},
+			{Text: a.Redeemed.String(), Entries: a.From.Redeemed},
+			{Text: a.ToPool.String(), Entries: a.From.ToPool},
+		}})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	b.WriteString("\n")
-	t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, l := range m.lines() {
-		fmt.Fprintf(t, "%s\t%14s\n", l.What, l.Amount)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	b.WriteString("\n")
-	for _, p := range m.Payouts {
-		fmt.Fprintf(&b, "Paid on %s by %s %s: %s\n", p.Day, p.Way, p.Account, p.Amount)
-	}
-	fmt.Fprintf(&b, "Payable now: %s\n\nIn the books:\n", m.Payable)
-	for _, e := range m.Entries {
-		fmt.Fprintf(&b, "%s  %s\n", e.Entry, e.Text)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return t
 }
 
-//go:embed month.html
-var monthPage string
+var sums = []report.Column{{Name: "What"}, {Name: "Amount", Figure: true}}
 
-var monthTemplate = template.Must(template.New("month").Parse(monthPage))
+// pool tells how the pool came about and what became of it.
+func (m MemberMonth) pool() report.Table {
+	t := report.Table{Name: "How the pool came about", Columns: sums}
+	add := func(what string, amount money.Amount, from []int, sum bool) {
+		t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{{Text: what}, {Text: amount.String(), Entries: from}}, Sum: sum})
+	}
+	add("Carried over from the month before", m.Brought, m.From.Brought, false)
+	for _, a := range m.Assets {
+		if a.ToPool != 0 {
+			add("Rent of "+a.Asset+" after its bonds", a.ToPool, a.From.ToPool, false)
+		}
+	}
+	if m.Other != 0 {
+		add("Sales of assets", m.Other, m.From.Other, false)
+	}
+	if m.Expenses != 0 {
+		add("Mutual expenses", -m.Expenses, m.From.Expenses, false)
+	}
+	if m.Levy != 0 {
+		add("Levy for renewal", -m.Levy, m.From.Levy, false)
+	}
+	add("Pool", m.Pool, nil, true)
+	add(fmt.Sprintf("Shared by %d members for %d days", m.Members, m.AllDays), -m.Shared, m.From.Dividend, false)
+	add("Carried to the next month", m.Carry, nil, true)
+	return t
+}
 
-// WriteHTML writes the month as a page that stands alone: one file, no script, nothing loaded.
-func (m MemberMonth) WriteHTML(w io.Writer) error {
-	type row struct {
-		AssetMonth
-		Used string
+// dividend tells what the member got and gets.
+func (m MemberMonth) dividend() report.Table {
+	t := report.Table{Name: "Your dividends", Columns: sums}
+	add := func(what string, amount money.Amount, from []int, sum bool) {
+		t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{{Text: what}, {Text: amount.String(), Entries: from}}, Sum: sum})
 	}
-	rows := make([]row, len(m.Assets))
-	for i, a := range m.Assets {
-		rows[i] = row{a, a.used()}
+	if !m.unknown() {
+		add(fmt.Sprintf("For %s, %s", m.Period.Words(), m.share()), m.Dividend, m.From.Dividend, false)
 	}
-	return monthTemplate.Execute(w, struct {
-		MemberMonth
-		Who, Share string
-		Rows       []row
-		Lines      []line
-	}{m, nameOr(m.Name, m.Member), m.share(), rows, m.lines()})
+	for _, p := range m.Payouts {
+		to := "to your bank account"
+		if p.Account != "" {
+			to = "as credit of " + strings.TrimPrefix(p.Account, "2100:")
+		}
+		add(fmt.Sprintf("Paid on %s %s", p.Day, to), -p.Amount, p.From, false)
+	}
+	add("Payable to you now, of all months", m.Payable, nil, true)
+	return t
+}
+
+// sources lists entries with their lines.
+func sources(entries []Source) report.Table {
+	t := report.Table{
+		Name: "In the books", Note: "The entries in the commune's book that the figures come from, debits positive.",
+		Columns: []report.Column{{Name: "Entry"}, {Name: "What"}, {Name: "Amount", Figure: true}},
+	}
+	for _, e := range entries {
+		n := fmt.Sprint(e.N)
+		t.Rows = append(t.Rows, report.Row{Entry: e.N, Cells: report.Cells(n, fmt.Sprintf("%s %s %s", e.Date, e.Entry, e.Text), "")})
+		for _, l := range e.Lines {
+			t.Rows = append(t.Rows, report.Row{Cells: report.Cells(n, l.Account+" "+l.Name, l.Amount.String())})
+		}
+	}
+	return t
 }

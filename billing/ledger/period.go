@@ -31,6 +31,9 @@ func (p Period) First() Date { return Date(p + "-01") }
 // Last gives its last day.
 func (p Period) Last() Date { return Date(p.next().AddDate(0, 0, -1).Format(time.DateOnly)) }
 
+// Words gives the month for people, such as June 2027.
+func (p Period) Words() string { return p.next().AddDate(0, -1, 0).Format("January 2006") }
+
 // Next gives the month after it.
 func (p Period) Next() Period { return Period(p.next().Format(monthOnly)) }
 
@@ -115,6 +118,15 @@ func periods(ctx context.Context, db sqlx.QueryerContext, now time.Time) ([]Mont
 		return nil, err
 	}
 	return withEmpty(months, next, PeriodOf(DateOf(now, c.location))), nil
+}
+
+// OpenPeriod gives the month that is closed next. now decides as long as there is no entry.
+func OpenPeriod(ctx context.Context, db sqlx.QueryerContext, now time.Time) (Period, error) {
+	c, err := readCalendar(ctx, db, "")
+	if err != nil {
+		return "", fmt.Errorf("open period: %w", err)
+	}
+	return c.next(ctx, db, now)
 }
 
 // withEmpty adds the open months without entry, from next to last.

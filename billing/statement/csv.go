@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"telecommune/internal/report"
 )
 
 // csvColumns are the columns of WriteCSV. A row has those of its kind.
@@ -104,7 +106,7 @@ var called = regexp.MustCompile(`^\+[0-9]*x{0,3}$`)
 
 // cell keeps a foreign text a text in a spreadsheet.
 func cell(s string) string {
-	s = printable(strings.TrimSpace(s))
+	s = report.Printable(strings.TrimSpace(s))
 	if formula.MatchString(s) && !called.MatchString(s) {
 		return "'" + s
 	}

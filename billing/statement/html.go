@@ -7,13 +7,16 @@ import (
 	"errors"
 	"html/template"
 	"io"
+
+	"telecommune/internal/report"
 )
 
-// Style is the style sheet of the statement. The page of WriteHTML has it inside; whoever shows HTML on a page of their
-// own serves it with that page.
-//
 //go:embed statement.css
-var Style string
+var style string
+
+// Style is the style sheet of the statement, with that of other documents. The page of WriteHTML has it inside; whoever
+// shows HTML on a page of their own serves it with that page.
+var Style = report.Style + style
 
 //go:embed statement.html
 var source string

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"codeberg.org/go-pdf/fpdf"
+
+	"telecommune/internal/report"
 )
 
 // Sizes of a page in millimetres: A4 upright.
@@ -99,7 +101,7 @@ func (p *paper) lines(s string, width float64) []string {
 		return []string{s}
 	}
 	var all []string
-	for _, line := range wrap(s, width, p.width) {
+	for _, line := range report.Wrap(s, width, p.width) {
 		for p.width(line) > width {
 			cut := 0
 			for i := range line {

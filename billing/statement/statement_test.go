@@ -14,6 +14,7 @@ import (
 	"telecommune/billing"
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/report"
 )
 
 var sampleRow = tariff.Row{
@@ -98,7 +99,7 @@ func TestTextIsAligned(t *testing.T) {
 	out := text(t, sample(t))
 	for l := range strings.Lines(out) {
 		l = strings.TrimSuffix(l, "\n")
-		if w := displaywidth.String(l); w > lineWidth {
+		if w := displaywidth.String(l); w > report.Width {
 			t.Errorf("line of %d columns: %q", w, l)
 		}
 		if strings.TrimRight(l, " ") != l {

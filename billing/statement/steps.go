@@ -8,6 +8,7 @@ import (
 
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/report"
 )
 
 // steps says how a call, and every other by its row, is priced: with the delivered seconds, anybody can compute the price.
@@ -63,7 +64,7 @@ func steps(c Call, home money.Currency) string {
 	} else {
 		say("rounded to the nearest %s", row.RoundingUnit)
 	}
-	return printable(strings.Join(parts, "; "))
+	return report.Printable(strings.Join(parts, "; "))
 }
 
 // day is a date in words, with the time when it is not a midnight.

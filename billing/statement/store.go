@@ -35,14 +35,15 @@ func Make(ctx context.Context, db *sqlx.DB, account string, period Period, now t
 }
 
 // Periods lists the months that an account has statements for, the current one first: back to the one in which it was
-// opened, or in which its first entry counts. billing.ErrNotFound.
+// opened, its first entry counts, or the member whose account it is joined the commune. billing.ErrNotFound.
 func Periods(ctx context.Context, db *sqlx.DB, account string, now time.Time) ([]Period, error) {
 	var first time.Time
 	var name string
 	err := db.QueryRowContext(ctx, `
 		SELECT c.zone, LEAST((a.created_at AT TIME ZONE c.zone)::date, (
 		    SELECT min(e.business_date) FROM line l JOIN entry e ON e.id = l.entry_id
-		    WHERE l.book = a.enterprise AND l.account = $2))
+		    WHERE l.book = a.enterprise AND l.account = $2), (
+		    SELECT min(h.issued_on) FROM member m JOIN share h ON h.member = m.code WHERE m.account = a.code))
 		FROM account a CROSS JOIN commune c
 		WHERE a.code = $1`, account, billing.CreditAccount(account)).Scan(&name, &first)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -4,12 +4,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/clipperhouse/displaywidth"
-)
-
-const (
-	lineWidth = 96
-	gap       = "  "
+	"telecommune/internal/report"
 )
 
 // WriteText writes the statement for a terminal or a plain printer: lines of 96 columns, more only when an amount or a
@@ -28,10 +23,10 @@ func (s Statement) WriteText(w io.Writer) error {
 }
 
 func (v view) head(b *strings.Builder) {
-	line(b, v.Enterprise, "Statement "+v.Period)
-	line(b, v.Holder+" ("+v.Account+")", v.Month)
+	report.Line(b, v.Enterprise, "Statement "+v.Period)
+	report.Line(b, v.Holder+" ("+v.Account+")", v.Month)
 	if v.AsOf != nil {
-		line(b, "", "so far, as of "+v.AsOf.Text)
+		report.Line(b, "", "so far, as of "+v.AsOf.Text)
 	}
 	b.WriteString("\nAmounts in " + v.Currency + ", times in " + v.Zone + ".\n")
 	if v.Short {
@@ -45,22 +40,22 @@ func (v view) summary(b *strings.Builder) {
 	if v.AsOf != nil {
 		closing = "Balance now"
 	}
-	t := table{right: []bool{false, true}}
-	t.row("Balance at the start of "+v.FirstDay, v.Opening)
-	t.row("Top-ups, vouchers and other bookings", v.Credits)
-	t.row("Calls", v.Paid)
-	t.row(closing, v.Closing)
-	t.write(b)
+	t := report.Grid{Right: []bool{false, true}}
+	t.Row("Balance at the start of "+v.FirstDay, v.Opening)
+	t.Row("Top-ups, vouchers and other bookings", v.Credits)
+	t.Row("Calls", v.Paid)
+	t.Row(closing, v.Closing)
+	t.Write(b)
 	if len(v.Groups) == 0 {
 		return
 	}
 	b.WriteString("\nWhere the money of the calls went\n")
-	t = table{right: []bool{false, true}}
-	t.row("  Carriers", v.Split.Carrier)
-	t.row("  VAT", v.Split.VAT)
-	t.row("  "+v.Enterprise, v.Split.Rest)
-	t.row("  All calls, VAT included", v.Split.Price)
-	t.write(b)
+	t = report.Grid{Right: []bool{false, true}}
+	t.Row("  Carriers", v.Split.Carrier)
+	t.Row("  VAT", v.Split.VAT)
+	t.Row("  "+v.Enterprise, v.Split.Rest)
+	t.Row("  All calls, VAT included", v.Split.Price)
+	t.Write(b)
 }
 
 func (v view) bookings(b *strings.Builder) {
@@ -68,11 +63,11 @@ func (v view) bookings(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nTOP-UPS, VOUCHERS AND OTHER BOOKINGS\n")
-	t := table{right: []bool{false, false, true}, grow: 1}
+	t := report.Grid{Right: []bool{false, false, true}, Grow: 1}
 	for _, x := range v.Bookings {
-		t.row(figureDate(x.At), x.What, x.Amount)
+		t.Row(figureDate(x.At), x.What, x.Amount)
 	}
-	t.write(b)
+	t.Write(b)
 }
 
 func (v view) destinations(b *strings.Builder) {
@@ -81,16 +76,16 @@ func (v view) destinations(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nCALLS BY DESTINATION\n")
-	t := table{right: []bool{false, true, true, true, true, true, true, true}}
-	t.row("Destination", "Calls", "Delivered", "Billed", "Carrier", "VAT", "Enterprise", "Price")
+	t := report.Grid{Right: []bool{false, true, true, true, true, true, true, true}}
+	t.Row("Destination", "Calls", "Delivered", "Billed", "Carrier", "VAT", "Enterprise", "Price")
 	row := func(name string, x sumView) {
-		t.row(name, x.Calls, x.Answered+" s", x.Billed+" s", x.Carrier, x.VAT, x.Rest, x.Price)
+		t.Row(name, x.Calls, x.Answered+" s", x.Billed+" s", x.Carrier, x.VAT, x.Rest, x.Price)
 	}
 	for _, g := range v.Groups {
 		row(g.Name, g.Sum)
 	}
 	row("All", v.Totals)
-	t.write(b)
+	t.Write(b)
 	b.WriteString("\nOf each price: what the carrier got, VAT, and what " + v.Enterprise + " keeps.\n")
 }
 
@@ -107,24 +102,24 @@ func (v view) calls(b *strings.Builder) {
 			}
 		}
 	}
-	t := table{right: []bool{false, false, true, true, true, true}, grow: 1}
-	t.row("Started", "Number, trunk", "Delivered", "Billed", "Unrounded", "Price")
+	t := report.Grid{Right: []bool{false, false, true, true, true, true}, Grow: 1}
+	t.Row("Started", "Number, trunk", "Delivered", "Billed", "Unrounded", "Price")
 	for _, g := range v.Groups {
-		t.wide("")
-		t.wide(g.Name)
+		t.Wide("")
+		t.Wide(g.Name)
 		for _, r := range g.Rates {
-			t.wide(r.Steps)
+			t.Wide(r.Steps)
 			for _, x := range r.Calls {
-				t.row(figureDate(x.At), x.Number, x.Answered+" s", x.Billed+" s", x.Unrounded, x.Price)
-				t.under(x.Trunk, "carrier "+pad(x.Carrier, carrier, true)+gap+"VAT "+pad(x.VAT, vat, true)+gap+
-					"enterprise "+pad(x.Rest, rest, true))
+				t.Row(figureDate(x.At), x.Number, x.Answered+" s", x.Billed+" s", x.Unrounded, x.Price)
+				t.Under(x.Trunk, "carrier "+report.Pad(x.Carrier, carrier, true)+report.Gap+"VAT "+report.Pad(x.VAT, vat, true)+report.Gap+
+					"enterprise "+report.Pad(x.Rest, rest, true))
 				if x.Note != "" {
-					t.under(x.Note, "")
+					t.Under(x.Note, "")
 				}
 			}
 		}
 	}
-	t.write(b)
+	t.Write(b)
 }
 
 func (v view) attempts(b *strings.Builder) {
@@ -132,110 +127,12 @@ func (v view) attempts(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nCALLS THAT NOBODY ANSWERED, free of charge\n")
-	t := table{right: make([]bool, 4), grow: 2}
+	t := report.Grid{Right: make([]bool, 4), Grow: 2}
 	for _, x := range v.Attempts {
-		t.row(figureDate(x.At), x.Number, x.Destination, x.What)
+		t.Row(figureDate(x.At), x.Number, x.Destination, x.What)
 	}
-	t.write(b)
+	t.Write(b)
 }
 
 // figureDate puts the days of months below each other.
-func figureDate(w when) string { return pad(w.Text, len("31 Jan 15:04"), true) }
-
-// line writes one text at the left end and one at the right.
-func line(b *strings.Builder, left, right string) {
-	b.WriteString(strings.TrimRight(spread(left, right, lineWidth), " ") + "\n")
-}
-
-// table lines cells up. One column grows to fill the line, or is cut short.
-type table struct {
-	right []bool // columns aligned right
-	grow  int    // the column that fills the line
-	rows  []tableRow
-}
-
-// tableRow has cells, or two texts that stand below the row before it, from its second column to the end of the line, or
-// a text over the whole width.
-type tableRow struct {
-	cells       []string
-	left, under string
-	wide        *string
-}
-
-func (t *table) row(cells ...string) { t.rows = append(t.rows, tableRow{cells: cells}) }
-func (t *table) under(left, under string) {
-	t.rows = append(t.rows, tableRow{left: left, under: under})
-}
-
-func (t *table) wide(text string) { t.rows = append(t.rows, tableRow{wide: &text}) }
-
-func (t *table) write(b *strings.Builder) {
-	widths := make([]int, len(t.right))
-	for _, r := range t.rows {
-		for i, c := range r.cells {
-			widths[i] = max(widths[i], displaywidth.String(c))
-		}
-	}
-	free := lineWidth - len(gap)*(len(widths)-1)
-	for i, w := range widths {
-		if i != t.grow {
-			free -= w
-		}
-	}
-	widths[t.grow] = max(free, 12)
-	for _, r := range t.rows {
-		if r.wide != nil {
-			b.WriteString(strings.Join(wrap(*r.wide, lineWidth, displaywidth.String), "\n") + "\n")
-			continue
-		}
-		var cells []string
-		for i, c := range r.cells {
-			cells = append(cells, pad(c, widths[i], t.right[i]))
-		}
-		if cells == nil {
-			indent := widths[0] + len(gap)
-			cells = []string{strings.Repeat(" ", indent) + spread(r.left, r.under, lineWidth-indent)}
-		}
-		b.WriteString(strings.TrimRight(strings.Join(cells, gap), " ") + "\n")
-	}
-}
-
-// wrap breaks a text at its spaces into lines of a width, by a measure. A word wider than that has a line of its own.
-func wrap[W int | float64](text string, width W, measure func(string) W) []string {
-	lines := []string{""}
-	for word := range strings.SplitSeq(text, " ") {
-		last := &lines[len(lines)-1]
-		switch {
-		case *last == "":
-			*last = word
-		case measure(*last+" "+word) <= width:
-			*last += " " + word
-		default:
-			lines = append(lines, word)
-		}
-	}
-	return lines
-}
-
-// spread puts one text at the left end of a width and one at the right; the left one is cut short if need be.
-func spread(left, right string, width int) string {
-	if room := width - displaywidth.String(right); right == "" {
-		left = displaywidth.TruncateString(left, room, "…")
-	} else {
-		left = displaywidth.TruncateString(left, max(0, room-len(gap)), "…")
-	}
-	return left + pad(right, width-displaywidth.String(left), true)
-}
-
-// pad brings a text to a width in columns of a terminal, which wide and combining characters don't have one each. A
-// text aligned right is a figure and never cut.
-func pad(s string, width int, right bool) string {
-	if !right {
-		s = displaywidth.TruncateString(s, width, "…")
-	}
-	space := strings.Repeat(" ", max(0, width-displaywidth.String(s)))
-	if right {
-		return space + s
-	}
-	return s + space
-}
+func figureDate(w when) string { return report.Pad(w.Text, len("31 Jan 15:04"), true) }

@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"telecommune/billing"
 	"telecommune/billing/tariff"
 	"telecommune/internal/money"
+	"telecommune/internal/report"
 )
 
 // view is the statement in words and figures, the same for text, page and PDF. Everything in it is printable: what
@@ -115,8 +115,8 @@ func (s Statement) view() view {
 	balances := column{}
 	balances.fit(s.Opening, s.Totals.Bookings, s.Totals.Price, s.Closing)
 	v := view{
-		Account: s.Account, Holder: printable(cmp.Or(s.Holder, s.Account)), Enterprise: printable(s.Enterprise),
-		Period: s.Period.String(), Zone: printable(s.Zone), Currency: printable(string(s.Currency)), Short: s.Short,
+		Account: s.Account, Holder: report.Printable(cmp.Or(s.Holder, s.Account)), Enterprise: report.Printable(s.Enterprise),
+		Period: s.Period.String(), Zone: report.Printable(s.Zone), Currency: report.Printable(string(s.Currency)), Short: s.Short,
 		Month:    fmt.Sprintf("%s %d", s.Period.Month, s.Period.Year),
 		FirstDay: s.Period.Begin(time.UTC).Format("2 January 2006"),
 		LastDay:  s.Period.End(time.UTC).AddDate(0, 0, -1).Format("2 January 2006"),
@@ -136,8 +136,8 @@ func (s Statement) view() view {
 	v.group(s)
 	for _, a := range s.Attempts {
 		v.Attempts = append(v.Attempts, attemptView{
-			moment(a.StartedAt), number(a.Number), printable(a.Destination),
-			printable(cmp.Or(outcomes[a.Outcome], string(a.Outcome))),
+			moment(a.StartedAt), number(a.Number), report.Printable(a.Destination),
+			report.Printable(cmp.Or(outcomes[a.Outcome], string(a.Outcome))),
 		})
 	}
 	return v
@@ -159,7 +159,7 @@ func (v *view) group(s Statement) {
 	for i, d := range s.Destinations {
 		at[d.Destination] = i
 		v.Groups = append(v.Groups, groupView{
-			ID: "destination-" + strconv.Itoa(i+1), Name: printable(cmp.Or(d.Destination, "Other numbers")), Sum: columns.sum(d.Sum),
+			ID: "destination-" + strconv.Itoa(i+1), Name: report.Printable(cmp.Or(d.Destination, "Other numbers")), Sum: columns.sum(d.Sum),
 		})
 	}
 	type place struct {
@@ -178,7 +178,7 @@ func (v *view) group(s Statement) {
 			g.Rates = append(g.Rates, rateView{Steps: steps(c, s.Currency)})
 		}
 		g.Rates[i].Calls = append(g.Rates[i].Calls, callView{
-			At: moment(c.StartedAt), Number: number(c.Number), Trunk: printable(c.Trunk), Note: outcomes[c.Outcome],
+			At: moment(c.StartedAt), Number: number(c.Number), Trunk: report.Printable(c.Trunk), Note: outcomes[c.Outcome],
 			Answered: strconv.Itoa(c.AnsweredSeconds), Billed: strconv.Itoa(c.BilledSeconds),
 			Unrounded: unrounded(c.Rate, c.AnsweredSeconds, c.BilledSeconds), splitView: columns.show(c.Money),
 		})
@@ -213,18 +213,18 @@ func moment(t time.Time) when {
 	return when{t.Format("2 Jan 15:04"), t.Format(time.RFC3339)}
 }
 
-func number(n string) string { return printable(cmp.Or(n, "none")) }
+func number(n string) string { return report.Printable(cmp.Or(n, "none")) }
 
 // what says what a booking was: its own text, after its kind unless that says the same again.
 func what(b Booking) string {
 	kind, text := cmp.Or(kinds[b.Kind], b.Kind), strings.TrimSpace(b.Text)
 	switch {
 	case text == "":
-		return printable(kind)
+		return report.Printable(kind)
 	case strings.HasPrefix(text, kind):
-		return printable(text)
+		return report.Printable(text)
 	}
-	return printable(kind + ": " + text)
+	return report.Printable(kind + ": " + text)
 }
 
 // column gives all amounts of a column as many decimals as the longest of them needs, so that the points stand below
@@ -242,18 +242,4 @@ func (c column) show(a money.Amount) string {
 	s := a.String()
 	_, frac, _ := strings.Cut(s, ".")
 	return s + strings.Repeat("0", max(0, c.decimals-len(frac)))
-}
-
-// printable keeps letters, digits, signs and plain spaces. Other white space becomes a space; control characters, line
-// and direction marks and broken UTF-8 become U+FFFD.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		}
-		return unicode.ReplacementChar
-	}, s)
 }

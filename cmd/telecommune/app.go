@@ -17,6 +17,7 @@ import (
 
 	"telecommune/billing"
 	"telecommune/billing/commune"
+	"telecommune/billing/ledger"
 	"telecommune/billing/statement"
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
@@ -171,6 +172,7 @@ func (a *app) count(ctx context.Context) error {
 }
 
 func (a *app) webOptions() web.Options {
+	months := commune.NewStore(a.db.DB)
 	return web.Options{
 		Billing: a.bank, Log: a.log, Proxies: a.proxies, Secure: len(a.proxies) > 0,
 		Periods: func(ctx context.Context, account string, now time.Time) ([]statement.Period, error) {
@@ -178,6 +180,9 @@ func (a *app) webOptions() web.Options {
 		},
 		Statement: func(ctx context.Context, account string, p statement.Period, now time.Time) (statement.Statement, error) {
 			return statement.Make(ctx, a.db.DB, account, p, now)
+		},
+		Months: func(ctx context.Context, account string, p statement.Period, now time.Time) ([]commune.MemberMonth, error) {
+			return months.MonthsOf(ctx, account, ledger.Period(p.String()), now)
 		},
 	}
 }

@@ -39,8 +39,8 @@ func statementCommand() *cobra.Command {
 		Long: `Show the bill of an account for a month, or a member's month: each call or rent, and where the money went.
 
 A bill has the balance, and each call with the steps of its price. A member's month tells what each asset earned, how the
-pool came about and what became of it, with the entries of the books; the month must be closed. A code that both an account
-and a member have is the account's: --member asks for the other.`,
+pool came about and what became of it, and of each figure the entries of the books; of a month that is not closed yet what
+a close would give now. A code that both an account and a member have is the account's: --member asks for the other.`,
 		Example: `  telecommune statement anna
   telecommune statement anna --period 2027-06 -o pdf --file anna.pdf
   telecommune statement anna --period 2027-06 -o csv --short-numbers > anna.csv
@@ -67,7 +67,7 @@ and a member have is the account's: --member asks for the other.`,
 			}
 			bill, err := statement.Make(ctx, s.db.DB, args[0], period, now)
 			if member || errors.Is(err, billing.ErrNotFound) {
-				monthErr := memberMonth(ctx, cmd, s, args[0], ledger.Period(period.String()), *file)
+				monthErr := memberMonth(ctx, cmd, s, args[0], ledger.Period(period.String()), now, *file)
 				if member || !errors.Is(monthErr, commune.ErrUnknown) {
 					return monthErr
 				}
@@ -85,12 +85,12 @@ and a member have is the account's: --member asks for the other.`,
 }
 
 // memberMonth writes a member's month.
-func memberMonth(ctx context.Context, cmd *cobra.Command, s services, member string, p ledger.Period, file string) error {
+func memberMonth(ctx context.Context, cmd *cobra.Command, s services, member string, p ledger.Period, now time.Time, file string) error {
 	write, has := months[outputFormat(cmd)]
 	if !has {
 		return usagef("a member's month is text, html or json")
 	}
-	m, err := s.commune.MemberMonth(ctx, member, p)
+	m, err := s.commune.MemberMonth(ctx, member, p, now)
 	if err != nil {
 		return err
 	}
