@@ -86,6 +86,11 @@ var (
 	ErrCurrencyUsed = errors.New("the currency can't change any more: there are entries, rate decks, or accounts with credit or a limit")
 	// ErrNodeTaken is returned by Claim while another program runs as this node.
 	ErrNodeTaken = errors.New("the node's name is taken")
+	// ErrFenced is returned by Run, and by whatever writes about calls with holds, when a newer run of the node has begun.
+	// Nothing is written then.
+	ErrFenced = errors.New("another serve has begun to run as this node: this one's calls are written down no more")
+	// ErrSettled is returned by Adopt for a call that is over.
+	ErrSettled = errors.New("the call is settled already")
 	// ErrKey is returned by OpenKey when the key of the database is not there, and by whatever needs a key when
 	// Options.Key is missing.
 	ErrKey = errors.New("no secret key for PINs and vouchers")

@@ -40,6 +40,7 @@ func TestHistories(t *testing.T) {
 		if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: y.account, Limit: y.credit}); err != nil {
 			rt.Fatal(err)
 		}
+		y.start(rt)
 		defer func() { y.Release() }() // of the last run
 		y.topUp(rt)
 		y.setLimits(rt)
@@ -249,13 +250,18 @@ func (y *history) refund(rt *rapid.T) {
 	y.ended, y.balance = y.ended[1:], y.balance+c.Price
 }
 
-// crash is the end of the program with all its calls, and its next start.
-func (y *history) crash(rt *rapid.T) {
-	y.Release()
+// start is a new run of the program.
+func (y *history) start(rt *rapid.T) {
 	y.house = onDatabase(y.t, y.db, y.spool, "node-1")
 	if err := y.Claim(y.t.Context()); err != nil {
 		rt.Fatal(err)
 	}
+}
+
+// crash is the end of the program with all its calls, and its next start.
+func (y *history) crash(rt *rapid.T) {
+	y.Release()
+	y.start(rt)
 	n, err := y.Resolve(y.t.Context())
 	if err != nil || n != len(y.running) {
 		rt.Fatalf("%d calls resolved, %v; %d ran", n, err, len(y.running))

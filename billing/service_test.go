@@ -55,8 +55,14 @@ func newHouse(t *testing.T) house {
 // onDatabase is another run of a program on the same database.
 func onDatabase(t *testing.T, db *sqlx.DB, spool, node string) house {
 	t.Helper()
+	return whileRecovering(t, db, spool, node, nil)
+}
+
+// whileRecovering is that, with an engine whose calls may go on.
+func whileRecovering(t *testing.T, db *sqlx.DB, spool, node string, recovering <-chan struct{}) house {
+	t.Helper()
 	return house{billing.New(db, billing.Options{
-		Key: []byte("a secret of thirty-two bytes ...."), Node: node, Boot: uuid.New(), Spool: spool,
+		Key: []byte("a secret of thirty-two bytes ...."), Node: node, Boot: uuid.New(), Spool: spool, Recovering: recovering,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}), db, spool}
 }

@@ -90,9 +90,9 @@ func (s *spool) write(name string, content []byte) error {
 	return errors.Join(f.Close(), syncFolder(s.folder))
 }
 
-// drain stores everything in the spool. An error that passes ends it and keeps the file for the next time; lines that
-// can't be read or are refused for good are set aside and logged. A file that can't be read or set aside does not keep
-// the others.
+// drain stores everything in the spool. An error that passes ends it and keeps the file for the next time, as does
+// ErrFenced for the next run; lines that can't be read or are refused for good are set aside and logged. A file that can't
+// be read or set aside does not keep the others.
 func (s *spool) drain(ctx context.Context, store func(context.Context, ending) error) error {
 	s.draining.Lock()
 	defer s.draining.Unlock()
@@ -116,7 +116,7 @@ func (s *spool) drain(ctx context.Context, store func(context.Context, ending) e
 		bad, err := s.storeLines(ctx, content, store)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("spool: %w", err))
-			break // the database is away
+			break // the database is away, or takes nothing from us any more
 		}
 		if len(bad) > 0 {
 			err = s.write(badSpool, bad)
@@ -211,7 +211,7 @@ func (s *spool) storeLines(ctx context.Context, content []byte, store func(conte
 		if err == nil {
 			err = store(ctx, e)
 		}
-		if passing(err) {
+		if waits(err) {
 			return nil, err
 		}
 		if err != nil {

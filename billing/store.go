@@ -22,9 +22,13 @@ import (
 type Options struct {
 	Key   []byte    // secret for PINs and vouchers, at least 16 bytes; kept in the state folder, never in the database
 	Node  string    // name of this controller, the same after a restart; no two that run at once share it
-	Boot  uuid.UUID // this run of it: calls of an earlier run of the node are over (Resolve)
+	Boot  uuid.UUID // this run of it: an earlier run of the node writes nothing any more once this one has claimed it
 	Spool string    // folder for settlements while the database is away
 	Log   *slog.Logger
+
+	// Recovering is closed when it is known which calls of earlier runs go on: those were taken over with Adopt. Until
+	// then Resolve leaves them alone. nil: none go on.
+	Recovering <-chan struct{}
 }
 
 // Service is everything that callers own or owe. It implements pbx.Callers and pbx.Credit. All methods may be called
@@ -38,6 +42,8 @@ type Service struct {
 	guard postgres.Guard
 	spool spool
 	log   *slog.Logger
+
+	recovering <-chan struct{} // of Options
 
 	settlements *postgres.Group[Settlement, struct{}]
 
@@ -54,16 +60,18 @@ func New(db *sqlx.DB, o Options) *Service {
 	}
 	s := &Service{
 		db: db, node: o.Node, boot: o.Boot, key: o.Key, claim: postgres.NewClaim(db, "node "+o.Node),
-		spool: spool{folder: o.Spool, log: o.Log}, log: o.Log,
+		spool: spool{folder: o.Spool, log: o.Log}, log: o.Log, recovering: o.Recovering,
 	}
 	s.settlements = postgres.NewGroup(db, &s.guard, patience, s.settleAll)
 	return s
 }
 
-// Claim makes this program the only one that runs as its node, until Release or its end. serve needs it before it takes
-// calls: Resolve takes earlier runs of a node for dead only while the name is its own. ErrNodeTaken.
+// Claim makes this the only program that runs as its node, until Release or its end, and the newest run of it: what an
+// earlier one still writes about calls is refused from now on (ErrFenced), should it live on and have lost the name with
+// a connection. serve needs it before it takes calls, and calls it once. It waits for what an earlier run is writing, and
+// returns ErrNodeTaken when that has the name.
 func (s *Service) Claim(ctx context.Context) error {
-	_, err := s.holdName(ctx)
+	err := s.holdName(ctx)
 	for range 10 { // the server may be about to notice that the last run was killed
 		if !errors.Is(err, ErrNodeTaken) {
 			break
@@ -73,7 +81,10 @@ func (s *Service) Claim(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
-		_, err = s.holdName(ctx)
+		err = s.holdName(ctx)
+	}
+	if err == nil {
+		_, err = postgres.Exec(ctx, s.db, `SELECT take_node($1, $2)`, s.node, s.boot)
 	}
 	if err != nil {
 		return err
@@ -84,26 +95,30 @@ func (s *Service) Claim(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) holdName(ctx context.Context) (since time.Time, err error) {
-	since, err = s.claim.Hold(ctx)
+func (s *Service) holdName(ctx context.Context) error {
+	err := s.claim.Hold(ctx)
 	if errors.Is(err, postgres.ErrClaimed) {
 		err = fmt.Errorf("another serve is node %s; give this one --node: %w", s.node, ErrNodeTaken)
 	}
-	return since, err
+	return err
 }
 
 // Release lets go of the node's name. The pool must still be open.
 func (s *Service) Release() { s.claim.Release() }
 
-// claimedSince tells since when no other program can have run as this node: the zero time when one may.
-func (s *Service) claimedSince(ctx context.Context) (time.Time, error) {
+// keepName takes the node's name again if it got lost, and tells whether this run has it. Whether a newer run has begun
+// meanwhile is told by what is written.
+func (s *Service) keepName(ctx context.Context) (ours bool, err error) {
 	s.mu.Lock()
 	claimed := s.claimed
 	s.mu.Unlock()
 	if !claimed {
-		return time.Time{}, nil
+		return false, nil
 	}
-	return inTime(ctx, s, s.holdName)
+	return inTime(ctx, s, func(ctx context.Context) (bool, error) {
+		err := s.holdName(ctx)
+		return err == nil, err
+	})
 }
 
 // inTime does work with the database and gives up on its result after patience, or when ctx ends.
@@ -144,6 +159,7 @@ var constraints = map[string]error{
 	"contact_account_fkey":       fmt.Errorf("account: %w", ErrNotFound),
 	"contact_access_number_fkey": fmt.Errorf("access number: %w", ErrNotFound),
 	"call_account_fkey":          fmt.Errorf("account: %w", ErrNotFound),
+	"newest_run":                 ErrFenced,
 }
 
 // translate gives errors of the database and the ledger the names that this package promises.

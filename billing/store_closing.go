@@ -42,7 +42,7 @@ func (s *Service) closeTx(ctx context.Context, tx *sqlx.Tx, c Closing, hash []by
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	running, err := lockHeld(ctx, tx, `h.call_id = $1`, c.Call)
+	running, err := s.lockHeld(ctx, tx, `h.call_id = $3`, c.Call)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ const (
 // Authorise opens the call and sets money aside: the price of CallLimit seconds, or less when the free credit is less or
 // the account's limits leave less. Repeating it with the same call gives the same hold, with another request ErrConflict.
 // ErrInsufficientCredit when the free credit does not buy the first second that costs, ErrSpendLimit when the limits
-// don't, ErrTooManyCalls, ErrTooDear, ErrCountryBarred, ErrBlocked, ErrNotFound; a call that is refused leaves nothing. It
-// answers within two seconds. When the database fails to answer, the hold may stand all the same: then Run releases it,
+// don't, ErrTooManyCalls, ErrTooDear, ErrCountryBarred, ErrBlocked, ErrNotFound, ErrFenced; a call that is refused leaves
+// nothing. It answers within two seconds. When the database fails to answer, the hold may stand all the same: then Run releases it,
 // as soon as the database has answered after all.
 func (s *Service) Authorise(ctx context.Context, r Request) (Hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -93,7 +93,7 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		    SELECT a.code, a.blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
 		        b.held, b.balance - b.held + b.credit_limit AS free
 		    FROM account a JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
-		    WHERE a.code = $1
+		    WHERE (SELECT newest_run($6, $15)) AND a.code = $1
 		    FOR UPDATE OF b
 		), limited AS MATERIALIZED (
 		    SELECT l.code, l.book, l.account, l.free, `+spendable+` AS spendable,
@@ -171,7 +171,7 @@ func (s *Service) heldBefore(ctx context.Context, r Request, refused error) (Hol
 // Extend adds to a running call's hold what new credit and the account's limits an hour and a day allow, up to the price
 // of its call limit, and returns the hold as it is then. Nothing new, or a blocked account, leaves it as it was; but once
 // a sign of life has told when the call was answered, the seconds are those of the one row that prices it. ErrNotFound
-// when the call has no hold.
+// when the call has no hold, ErrFenced.
 func (s *Service) Extend(ctx context.Context, call CallID) (Hold, error) {
 	hold, err := inTime(ctx, s, func(ctx context.Context) (Hold, error) { return s.extend(ctx, call) })
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 	// Locks are taken as Settle takes them: the hold, then the balance.
 	err = s.db.GetContext(ctx, &h, `
 		WITH h AS MATERIALIZED (
-		    SELECT call_id, account, amount FROM hold WHERE call_id = $1 FOR UPDATE
+		    SELECT call_id, account, amount FROM hold WHERE (SELECT newest_run($3, $4)) AND call_id = $1 FOR UPDATE
 		), locked AS MATERIALIZED (
 		    SELECT h.call_id, h.amount, a.code, a.max_per_hour, a.max_per_day, b.book, b.account, b.held,
 		        b.balance - b.held + b.credit_limit AS free
@@ -228,15 +228,15 @@ func (s *Service) extend(ctx context.Context, call CallID) (Hold, error) {
 		)
 		UPDATE hold SET amount = hold.amount + g.more, spend_limited = g.spend_limited
 		FROM granted g WHERE hold.call_id = g.call_id RETURNING hold.amount, hold.spend_limited`,
-		call, most)
+		call, most, s.node, s.boot)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return Hold{}, err
+		return Hold{}, translate(err)
 	}
 	return Hold{call, h.Account, h.Amount, quote.Affordable(h.Amount, h.CallLimit), h.SpendLimited}, nil
 }
 
 // Alive stores signs of life of running calls, all in one statement. The first sign after the answer also stamps the
-// trunk and its rate on the call, so that it can be settled without its program.
+// trunk and its rate on the call, so that it can be settled without its program. ErrFenced.
 func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 	if len(signs) == 0 {
 		return nil
@@ -265,6 +265,7 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 		        AS s (call_id, trunk, carrier, rate, answered_at, answered_ms)
 		), locked AS MATERIALIZED (
 		    SELECT h.call_id, s.answered_ms FROM hold h JOIN sign s ON s.call_id = h.call_id
+		    WHERE (SELECT newest_run($7, $8))
 		    ORDER BY h.call_id FOR UPDATE OF h
 		), alive AS (
 		    UPDATE hold SET alive_at = now(), answered_ms = GREATEST(hold.answered_ms, NULLIF(l.answered_ms, -1))
@@ -277,10 +278,11 @@ func (s *Service) Alive(ctx context.Context, signs []Sign) error {
 		WHERE call.id = alive.call_id AND call.answered_at IS NULL AND s.answered_at IS NOT NULL`
 	_, err := postgres.Await(ctx, &s.guard, func(ctx context.Context) (sql.Result, error) {
 		return s.db.ExecContext(ctx, store,
-			pq.Array(calls), pq.Array(trunks), pq.Array(carriers), pq.Array(rates), pq.Array(answered), pq.Array(millis))
+			pq.Array(calls), pq.Array(trunks), pq.Array(carriers), pq.Array(rates), pq.Array(answered), pq.Array(millis),
+			s.node, s.boot)
 	}, nil)
 	if err != nil {
-		return fmt.Errorf("signs of life of %d calls: %w", n, err)
+		return fmt.Errorf("signs of life of %d calls: %w", n, translate(err))
 	}
 	return nil
 }

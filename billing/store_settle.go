@@ -30,13 +30,15 @@ const maxKept = 1 << 14
 // Settle closes a call that has a hold: the delivered time is charged, the hold released, the entry posted, in one
 // transaction. Repeating it changes nothing; another content is ErrConflict, an unknown call ErrNotFound. It does not
 // end with ctx and does not fail for want of a database: after a few seconds the settlement goes to the spool, or with a
-// full disk stays in memory, and Run stores it.
+// full disk stays in memory, and Run stores it. The call may be of an earlier run of the node; ErrFenced when a newer one
+// has begun.
 func (s *Service) Settle(ctx context.Context, st Settlement) error {
 	return s.end(ctx, ending{Settlement: &st})
 }
 
 // Close records a call that has no hold. Repeating it changes nothing; another content is ErrConflict. Should the call
-// have a hold after all, because the answer to Authorise got lost, it is released. Like Settle it can only be late.
+// have a hold after all, because the answer to Authorise got lost, it is released. Like Settle it can only be late, or with
+// a hold ErrFenced.
 func (s *Service) Close(ctx context.Context, c Closing) error {
 	return s.end(ctx, ending{Closing: &c})
 }
@@ -109,7 +111,7 @@ func (s *Service) storeKept(ctx context.Context) error {
 	for _, e := range kept {
 		if away == nil {
 			err := s.store(ctx, e)
-			if !passing(err) {
+			if !waits(err) {
 				if err != nil {
 					s.log.Error("end of a call refused", "call", e.call(), "err", err)
 				}
@@ -158,7 +160,7 @@ func passing(err error) bool {
 		return false
 	}
 	for _, final := range []error{
-		ErrConflict, ErrNotFound, ErrInsufficientCredit, ErrBlocked, ErrCode, money.ErrRange, tariff.ErrRow,
+		ErrConflict, ErrNotFound, ErrFenced, ErrInsufficientCredit, ErrBlocked, ErrCode, money.ErrRange, tariff.ErrRow,
 		ledger.ErrAccount, ledger.ErrEntry, ledger.ErrUnbalanced, ledger.ErrHeld, errContent,
 		ErrNotOwed, ErrFunds, ErrOtherEnterprise, ErrVoucherExpired, ErrInvoiced, ErrVATDue, ErrExists, ErrWrongKey,
 	} {
@@ -168,6 +170,10 @@ func passing(err error) bool {
 	}
 	return true
 }
+
+// waits tells whether the end of a call that could not be stored is kept: it may succeed later, or be another run's to
+// store, the next one on this state folder.
+func waits(err error) bool { return passing(err) || errors.Is(err, ErrFenced) }
 
 var errContent = errors.New("a settlement that can't be written down")
 
@@ -192,7 +198,7 @@ func (s *Service) settleAll(ctx context.Context, tx *sqlx.Tx, sts []Settlement) 
 	for i, st := range sts {
 		calls[i] = st.Call.String()
 	}
-	running, err := lockHeld(ctx, tx, `h.call_id = ANY ($1)`, pq.Array(calls))
+	running, err := s.lockHeld(ctx, tx, `h.call_id = ANY ($3)`, pq.Array(calls))
 	if err != nil {
 		return nil, err
 	}
@@ -257,16 +263,18 @@ func (q quoted) quote() tariff.Quote {
 	return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later, Access: q.Access.PassedOn}
 }
 
-// lockHeld reads calls that run and locks their holds, so that they are settled once. Whoever locks several does so in the
-// order of the calls, and before any balance: two in different orders would wait for each other.
-func lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) ([]held, error) {
+// lockHeld reads calls that run and locks their holds, so that they are settled once, and by the newest run of this node
+// ($1, $2; args begin at $3). Whoever locks several does so in the order of the calls, and before any balance: two in
+// different orders would wait for each other.
+func (s *Service) lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) ([]held, error) {
 	var h []held
+	args = append([]any{s.node, s.boot}, args...)
 	err := tx.SelectContext(ctx, &h, `
 		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
 		    c.number, c.provider, c.access_number, c.retail_rate, c.later_rates, c.access_leg, c.vat_percent, c.trunk,
 		    c.carrier, c.carrier_rate, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
-		WHERE `+where+` ORDER BY h.call_id FOR UPDATE OF h`, args...)
+		WHERE (SELECT newest_run($1, $2)) AND (`+where+`) ORDER BY h.call_id FOR UPDATE OF h`, args...)
 	return h, err
 }
 

@@ -144,6 +144,9 @@ func (a *app) Run(ctx context.Context) error {
 	calls.Go(func() error { // what is below the calls fails: they end as well
 		select {
 		case <-base.Done():
+			if errors.Is(context.Cause(base), billing.ErrFenced) {
+				a.exchange.HangupAll() // nobody pays for what they would say until they are asked to end
+			}
 			return errors.New("the service below the calls has ended")
 		case <-callsCtx.Done():
 			return nil

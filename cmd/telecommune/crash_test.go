@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"telecommune/billing"
 	"telecommune/billing/ledger"
@@ -36,6 +37,7 @@ type served struct {
 	process *exec.Cmd
 	sip     string
 	log     sync.WaitGroup
+	lines   []string // of its log, when that is over
 }
 
 var readyLine = regexp.MustCompile(`msg=ready sip=(\S+)`)
@@ -55,21 +57,18 @@ func startServe(t *testing.T, state, flags string) *served {
 	}
 	t.Cleanup(func() { s.kill(t) })
 	lines, ready := bufio.NewScanner(stderr), make(chan string, 1)
-	var seen []string
 	s.log.Go(func() {
 		defer close(ready)
 		for lines.Scan() {
 			if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
 				ready <- m[1]
-				_, _ = io.Copy(io.Discard, stderr)
-				return
 			}
-			seen = append(seen, lines.Text())
+			s.lines = append(s.lines, lines.Text())
 		}
 	})
 	var ok bool
 	if s.sip, ok = <-ready; !ok {
-		t.Fatalf("serve did not start:\n%s", strings.Join(seen, "\n"))
+		t.Fatalf("serve did not start:\n%s", strings.Join(s.lines, "\n"))
 	}
 	return s
 }
@@ -103,35 +102,7 @@ func killInTheMiddle(t *testing.T, flags string) *simcarrier.Carrier {
 	const callers = 50
 	state := freshState(t)
 	first := startServe(t, state, flags)
-	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(carrier.Close)
-	retail := file(t, "retail.csv", "prefix,rate_per_minute\n380,0.60\n")
-	cost := file(t, "cost.csv", "prefix,rate_per_minute\n380,0.30\n")
-	for _, line := range []string{
-		"provider add pstn --address 127.0.0.2",
-		"access-number add +49305550100 --provider pstn --country DE --service contact",
-		"trunk add alpha --address " + carrier.Addr(),
-		"deck import " + cost + " --trunk alpha",
-		"deck import " + retail + " --retail retail",
-		"account add anna --call-limit 120",
-		"account topup anna 100.00",
-		"phone add +491713920001 --account anna",
-		"contact add --account anna --access-number +49305550100 --to +380441234567",
-	} {
-		if r := tcWith(t, "", append(strings.Fields(line), "--state", state)...); r.code != 0 {
-			t.Fatalf("%s: %s", line, r.err)
-		}
-	}
-	phone, err := simcarrier.NewPhone(t.Context(), simcarrier.PhoneConfig{
-		Server: first.sip, Listen: freeAddress("127.0.0.2"), Number: "+491713920001",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer phone.Close()
+	carrier, phone := equip(t, first, state)
 	await(t, "the set-up to be taken up", func() bool {
 		_, err := phone.Call(t.Context(), "+49305550100")
 		return err == nil
@@ -180,6 +151,95 @@ func killInTheMiddle(t *testing.T, flags string) *simcarrier.Carrier {
 		t.Errorf("the trial balance is off by %d", sum)
 	}
 	return carrier
+}
+
+// equip sets a service up that runs: a carrier that answers, and a phone whose calls cost 0.60 a minute.
+func equip(t *testing.T, s *served, state string) (*simcarrier.Carrier, *simcarrier.Phone) {
+	t.Helper()
+	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Close)
+	retail := file(t, "retail.csv", "prefix,rate_per_minute\n380,0.60\n")
+	cost := file(t, "cost.csv", "prefix,rate_per_minute\n380,0.30\n")
+	for _, line := range []string{
+		"provider add pstn --address 127.0.0.2",
+		"access-number add +49305550100 --provider pstn --country DE --service contact",
+		"trunk add alpha --address " + carrier.Addr(),
+		"deck import " + cost + " --trunk alpha",
+		"deck import " + retail + " --retail retail",
+		"account add anna --call-limit 120",
+		"account topup anna 100.00",
+		"phone add +491713920001 --account anna",
+		"contact add --account anna --access-number +49305550100 --to +380441234567",
+	} {
+		if r := tcWith(t, "", append(strings.Fields(line), "--state", state)...); r.code != 0 {
+			t.Fatalf("%s: %s", line, r.err)
+		}
+	}
+	phone, err := simcarrier.NewPhone(t.Context(), simcarrier.PhoneConfig{
+		Server: s.sip, Listen: freeAddress("127.0.0.2"), Number: "+491713920001",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(phone.Close)
+	return carrier, phone
+}
+
+// TestFollowed lets a newer run claim the node of a serve in the middle of a call: it hangs up, writes nothing more and
+// ends with a clear word, long before the time that it gives calls when it is asked to end.
+func TestFollowed(t *testing.T) {
+	state := freshState(t)
+	s := startServe(t, state, "")
+	_, phone := equip(t, s, state)
+	var call *simcarrier.Call
+	await(t, "the set-up to be taken up", func() (ok bool) {
+		var err error
+		call, err = phone.Call(t.Context(), "+49305550100")
+		return err == nil
+	})
+	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	await(t, "the far side to answer", func() (is bool) {
+		if err := db.Get(&is, `SELECT count(answered_ms) > 0 FROM hold`); err != nil {
+			t.Fatal(err)
+		}
+		return is
+	})
+	if _, err := db.Exec(`SELECT take_node('one', $1)`, uuid.New()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-call.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("the call goes on")
+	}
+	if err := db.Close(); err != nil { // its server waits for us
+		t.Error(err)
+	}
+	s.log.Wait()
+	if err := s.process.Wait(); s.process.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("it ended with %v", err)
+	}
+	last := s.lines[len(s.lines)-1]
+	if !strings.Contains(last, "another serve has begun to run as this node") || !strings.Contains(last, "--node") {
+		t.Errorf("its last word is %q", last)
+	}
+
+	again, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	var held int
+	if err := again.Get(&held, `SELECT count(*) FROM hold`); err != nil || held != 1 {
+		t.Errorf("%d calls hold money, %v; want the one, for the newer run", held, err)
+	}
 }
 
 // signs waits until so many calls have shown that they were answered, some of them for over a second, and gives the

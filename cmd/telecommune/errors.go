@@ -50,6 +50,7 @@ var hints = []struct {
 	{billing.ErrFunds, "what is not in the books can't be paid from: book first what is missing"},
 	{billing.ErrInvoiced, "`telecommune carrier invoice list` shows it; leave --period out for what an invoice forgot"},
 	{billing.ErrVATDue, "`telecommune enterprise vat due CODE` shows it"},
+	{billing.ErrFenced, "give each serve on a database a --node of its own"},
 	{billing.ErrWrongKey, putBackKey},
 	{billing.ErrKey, putBackKey},
 	{ledger.ErrPeriodClosed, "`telecommune period list` shows the months that are open"},

@@ -21,41 +21,38 @@ type Claim struct {
 	db   *sqlx.DB
 	name string
 
-	mu    sync.Mutex
-	conn  *sqlx.Conn // nil while the name is not ours
-	since time.Time
+	mu   sync.Mutex
+	conn *sqlx.Conn // nil while the name is not ours
 }
 
 // NewClaim prepares a claim; Hold makes it.
 func NewClaim(db *sqlx.DB, name string) *Claim { return &Claim{db: db, name: name} }
 
-// Hold asks over the claim's connection whether the name is still ours, takes it if it is not, and tells since when we
-// have it without a gap, by the database's clock. ErrClaimed.
-func (c *Claim) Hold(ctx context.Context) (since time.Time, err error) {
+// Hold asks over the claim's connection whether the name is still ours, and takes it if it is not. ErrClaimed.
+func (c *Claim) Hold(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
 		if _, err := c.conn.ExecContext(ctx, `SELECT`); err == nil { // the session lives, and its lock with it
-			return c.since, nil
+			return nil
 		}
 		c.drop()
 	}
 	conn, err := c.db.Connx(ctx)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("claim %q: %w", c.name, err)
+		return fmt.Errorf("claim %q: %w", c.name, err)
 	}
 	c.conn = conn
 	var ours bool
-	err = conn.QueryRowContext(ctx, `SELECT now(), pg_try_advisory_lock(hashtextextended('claim ' || $1, 0))`, c.name).
-		Scan(&c.since, &ours)
+	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtextextended('claim ' || $1, 0))`, c.name).Scan(&ours)
 	if err == nil && !ours {
 		err = ErrClaimed
 	}
 	if err != nil {
 		c.drop()
-		return time.Time{}, fmt.Errorf("claim %q: %w", c.name, err)
+		return fmt.Errorf("claim %q: %w", c.name, err)
 	}
-	return c.since, nil
+	return nil
 }
 
 // Release lets go of the name. It does not wait for a Hold that hangs: then the name goes with the connection.
