@@ -35,7 +35,7 @@ func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (eng
 	if c.Engine == engineAsterisk {
 		return asterisk.New(asterisk.Config{
 			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
-			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, MaxCalls: c.MaxCalls,
+			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,
 		})
 	}
