@@ -21,6 +21,7 @@ type engine interface {
 	pbx.Switch
 	Addr() net.Addr         // where it takes SIP
 	Ready() <-chan struct{} // closed when it takes calls, a while after its Run has begun
+	tester
 }
 
 // The engines that there are, as --engine names them.
