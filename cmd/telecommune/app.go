@@ -22,7 +22,6 @@ import (
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
-	"telecommune/pbx/sipua"
 	"telecommune/routing"
 	"telecommune/web"
 )
@@ -101,10 +100,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.engine, err = openEngine(c, a.picture, a.gate, log); err != nil {
 		return a, err
 	}
-	a.tests = &acceptance{gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
-	if e, ok := a.engine.(*sipua.Engine); ok {
-		a.tests.engine = e
-	}
+	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,

@@ -21,6 +21,7 @@ type engine interface {
 	pbx.Switch
 	Addr() net.Addr         // where it takes SIP
 	Ready() <-chan struct{} // closed when it takes calls, a while after its Run has begun
+	tester
 }
 
 // The engines that there are, as --engine names them.
@@ -35,7 +36,7 @@ func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (eng
 	if c.Engine == engineAsterisk {
 		return asterisk.New(asterisk.Config{
 			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
-			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, MaxCalls: c.MaxCalls,
+			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,
 		})
 	}

@@ -26,9 +26,10 @@ The call lets a tone be heard and listens. media says what came back: two_way (o
 heard (something else), silent, or none. Loss and jitter are those of what came in (RFC 3550). The trunk may be disabled.
 What the carrier asks is posted as cost of the trunk, and the call stands in "call list" with outcome "test".
 
-The call is made by serve when that runs, else by an engine of the command's own on another port. It lasts at most %d
-seconds, is not made when it could cost more than --max-cost, and Ctrl-C ends it. Exit code 1: it was not answered, or
-not a packet came back.`, maxTest),
+The call is made by serve when that runs, by whatever engine it has, else by an engine of the command's own on another
+port. Asterisk shows no SIP messages: the ladder then tells what it said of the call, and first_ms is not measured.
+It lasts at most %d seconds, is not made when it could cost more than --max-cost, and Ctrl-C ends it. Exit code 1: it was
+not answered, or not a packet came back.`, maxTest),
 		Example:           "  telecommune trunk test alpha +4930123456 --seconds 5",
 		Args:              takes(2),
 		ValidArgsFunction: completeFrom(trunkCodes),

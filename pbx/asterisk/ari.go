@@ -106,14 +106,14 @@ func (a *ari) get(ctx context.Context, channel, variable string) (value string, 
 	return value, err
 }
 
-// mix joins two channels, voice and digits, in a bridge of that name. The one that comes second does not present itself to
-// the other, who would else be told its number, wanted or not.
-func (a *ari) mix(ctx context.Context, bridge, second, first string) error {
+// mix joins channels, voice and digits, in a bridge of that name. None presents itself to those that came before, who would
+// else be told its number, wanted or not.
+func (a *ari) mix(ctx context.Context, bridge string, channels ...string) error {
 	err := a.ask(ctx, func() error {
 		_, err := a.client.Bridge().Create(bridgeKey(bridge), "mixing,dtmf_events", appName)
 		return err
 	})
-	for _, c := range []string{first, second} {
+	for _, c := range channels {
 		if err == nil {
 			_, err = a.send(ctx, http.MethodPost, "/bridges/"+bridge+"/addChannel", map[string]any{
 				"channel": c, "inhibitConnectedLineUpdates": true,

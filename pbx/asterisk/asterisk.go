@@ -29,6 +29,7 @@ type Config struct {
 	Trunks       func() []routing.Trunk // the newest picture
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 30 s; whole seconds
+	Health       pbx.Health             // is told how the trunks are; nil: nobody
 	MaxCalls     int                    // as the exchange's; Asterisk itself refuses what that would not even record
 	MaxCPS       int                    // likewise
 	Log          *slog.Logger           // nil: none
@@ -140,6 +141,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 		both.Go(func() { e.follow(running) })
 		both.Go(func() { e.push(running) })
 		both.Go(func() { e.watchRefused(running) })
+		both.Go(func() { e.watchHealth(running) })
 		both.Wait()
 	}()
 

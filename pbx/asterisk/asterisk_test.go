@@ -35,7 +35,7 @@ type rig struct {
 	trunks atomic.Pointer[[]routing.Trunk]
 }
 
-func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg)) *rig {
+func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg), change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	r.trunks.Store(&[]routing.Trunk{})
@@ -44,11 +44,15 @@ func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg)) *
 		Numbers:   map[e164.Number]pbx.AccessNumber{access: {Number: access}},
 	}
 	var err error
-	r.Engine, err = New(Config{
+	c := Config{
 		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0",
 		Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return *r.trunks.Load() },
 		Log: slog.New(slog.NewTextHandler(logTo{t}, nil)),
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	r.Engine, err = New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

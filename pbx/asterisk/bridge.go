@@ -47,7 +47,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 		b.id = uuid.NewString()
 		ctx, cancel := context.WithTimeout(c.ctx, answerTime)
 		defer cancel()
-		if err := e.ari.mix(ctx, b.id, c.id, f.id); err != nil {
+		if err := e.ari.mix(ctx, b.id, f.id, c.id); err != nil {
 			b.Close()
 			return nil, f.asked(ctx, c.asked(ctx, fmt.Errorf("bridge: %w", err)))
 		}

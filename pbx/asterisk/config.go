@@ -38,6 +38,7 @@ var modules = strings.Fields(`
 	bridge_simple bridge_softmix bridge_holding bridge_native_rtp
 	codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm format_wav format_sln
 	func_callerid func_timeout func_channel func_global func_groupcount
+	func_talkdetect res_tonedetect
 	res_cdrel_custom cel_custom
 `)
 

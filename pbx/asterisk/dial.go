@@ -115,7 +115,7 @@ func (l *leg) place(ctx context.Context, other *leg, endpoint string) error {
 		return l.ended(ctx)
 	}
 	mixed := uuid.NewString()
-	if err := l.e.ari.mix(ctx, mixed, l.id, other.id); err != nil {
+	if err := l.e.ari.mix(ctx, mixed, other.id, l.id); err != nil {
 		other.Hangup(pbx.NormalClearing)
 		return err
 	}

@@ -26,6 +26,7 @@ type event struct {
 
 type channel struct {
 	ID       string
+	Protocol string `json:"protocol_id"` // the SIP Call-ID
 	State    string
 	Caller   struct{ Name, Number string }
 	Dialplan struct{ Exten string }
@@ -41,7 +42,7 @@ type playback struct {
 // others would fill.
 var wanted = []string{
 	"StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDtmfReceived", "ChannelHangupRequest", "ChannelDestroyed",
-	"Dial", "PlaybackFinished", "ApplicationReplaced",
+	"Dial", "PlaybackFinished", "ChannelTalkingStarted", "ApplicationReplaced",
 }
 
 // about is the channel that an event tells of.

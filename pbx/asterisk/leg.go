@@ -28,11 +28,13 @@ type leg struct {
 	ours    chan struct{} // closed when the channel is in the application
 	answer  chan struct{} // closed at the answer
 	bridge  atomic.Pointer[bridge]
+	ears    *atomic.Bool // set when the party is heard; only a test call listens
 
 	telling sync.Mutex // held by the one who tells Asterisk of the limit
 
 	mu       sync.Mutex
 	rings    func(early bool) // told of ringing and early media; nil: nobody is
+	callID   string           // of SIP, once it is in the application
 	answered time.Time        // zero before
 	limit    time.Duration    // 0: none
 	timer    *time.Timer      // of the limit
@@ -195,6 +197,9 @@ func (l *leg) take(ev event) {
 	at := l.e.clock.local(ev.Timestamp)
 	switch ev.Type {
 	case "StasisStart":
+		l.mu.Lock()
+		l.callID = pbx.Printable(ev.Channel.Protocol)
+		l.mu.Unlock()
 		closeOnce(l.ours)
 	case "ChannelStateChange":
 		if ev.Channel.State == "Up" {
@@ -205,6 +210,10 @@ func (l *leg) take(ev event) {
 	case "ChannelDtmfReceived":
 		if len(ev.Digit) == 1 {
 			l.digit(ev.Digit[0])
+		}
+	case "ChannelTalkingStarted":
+		if l.ears != nil {
+			l.ears.Store(true)
 		}
 	case "PlaybackFinished":
 		l.played(ev.Playback)

@@ -32,7 +32,7 @@ var peersConf = template.Must(template.New("peers").Funcs(template.FuncMap{
 [ours](!)
 type = endpoint
 disallow = all
-allow = alaw,ulaw
+allow = {{.Usual}}
 direct_media = no
 allow_transfer = no
 allow_subscribe = no
@@ -113,6 +113,9 @@ max_retries = 1000000
 // where trunks and providers are made.
 func confValue(s string) string { return strings.ReplaceAll(s, ";", `\;`) }
 
+// usualCodecs are offered to a trunk that is given none.
+const usualCodecs = "alaw,ulaw"
+
 // codecs gives those that a trunk is offered in Asterisk's words; "" for the usual.
 func codecs(list string) string {
 	return strings.NewReplacer("PCMA", "alaw", "PCMU", "ulaw", " ", "").Replace(list)
@@ -127,7 +130,7 @@ func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (chang
 	var b bytes.Buffer
 	plain := slices.DeleteFunc(slices.Clone(trunks), func(t routing.Trunk) bool { return t.Transport == "tls" })
 	err = peersConf.Execute(&b, map[string]any{
-		"Context": location, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": plain,
+		"Context": location, "Usual": usualCodecs, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": plain,
 	})
 	if err != nil || bytes.Equal(b.Bytes(), p.written) {
 		return false, err

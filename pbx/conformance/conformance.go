@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"testing"
@@ -18,6 +19,8 @@ type Engine interface {
 	pbx.Switch
 	Addr() net.Addr         // where it takes SIP over UDP and TCP
 	Ready() <-chan struct{} // closed when it does, which may be a while after its Run has begun
+	// TestCall makes an acceptance call; Run must run.
+	TestCall(ctx context.Context, to pbx.Target) pbx.TestCall
 }
 
 // Config is what an engine is started with.
@@ -52,7 +55,12 @@ func Run(t *testing.T, start Start) {
 		name  string
 		cases []scenario
 	}{
-		{"calls", calls}, {"failures", failures}, {"talking", talking}, {"input", input}, {"engine", engine},
+		{"calls", calls},
+		{"failures", failures},
+		{"talking", talking},
+		{"input", input},
+		{"engine", engine},
+		{"acceptance", acceptance},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

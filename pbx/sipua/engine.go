@@ -28,7 +28,7 @@ type Config struct {
 	Public       netip.Addr             // our address as others are told it, behind 1:1 NAT; zero: our own
 	Admission    func() *pbx.Admission  // who may call; the newest picture
 	Trunks       func() []routing.Trunk // for registration and OPTIONS; nil: none
-	Health       Health                 // is told what those say of the trunks; nil: nobody
+	Health       pbx.Health             // is told what those say of the trunks; nil: nobody
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 25 s
 	Log          *slog.Logger           // nil: none
