@@ -62,6 +62,7 @@ func (v *village) check(rt *rapid.T) {
 		}
 	}
 	v.checkMirrors(rt, b)
+	v.checkPapers(rt)
 	v.checkBonds(rt, b)
 	v.none(rt, "I-01", `SELECT entry_id::text FROM line GROUP BY entry_id, book HAVING sum(amount) <> 0`)
 	v.none(rt, "I-04", `

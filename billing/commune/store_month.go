@@ -17,13 +17,8 @@ import (
 // MemberMonth tells a member what a month came to, or would if it were closed now. ErrUnknown; ErrState for a month that
 // has not begun, or is from before there was a commune.
 func (s *Store) MemberMonth(ctx context.Context, member string, p ledger.Period, now time.Time) (MemberMonth, error) {
-	tx, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-	if err != nil {
-		return MemberMonth{}, err
-	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
 	m := MemberMonth{Member: member, Period: p}
-	if err := m.read(ctx, tx, now); err != nil {
+	if err := s.look(ctx, func(tx *sqlx.Tx) error { return m.read(ctx, tx, now) }); err != nil {
 		return MemberMonth{}, fmt.Errorf("month %s of %.40q: %w", p, member, err)
 	}
 	return m, nil

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"telecommune/billing/ledger"
 	"telecommune/internal/clock"
@@ -86,11 +90,11 @@ func (s *Store) Asset(ctx context.Context, day ledger.Date, code string) (Held, 
 
 func (s *Store) assets(ctx context.Context, day ledger.Date, code string) (all []Held, err error) {
 	err = s.db.SelectContext(ctx, &all, `
-		WITH com AS (SELECT account, sum(amount)::bigint AS balance FROM line WHERE book = 'COM' GROUP BY account)
+		WITH com AS (SELECT account, sum(amount)::bigint AS balance FROM line WHERE book = 'COM' GROUP BY account),
+		bonds AS (SELECT split_part(substr(account, 6), '/', 1) AS series, sum(balance) AS balance FROM com WHERE account LIKE '2100:%' GROUP BY 1)
 		SELECT a.code, a.kind, a.meter, `+assetState+` AS state, a.cost, a.life_months, a.months_depreciated, a.acquired_on, a.liquidated_on,
 		    COALESCE((SELECT sum(balance)::bigint FROM com WHERE account IN ('1500:' || a.code, '1590:' || a.code)), 0) AS book_value,
-		    COALESCE((SELECT -sum(c.balance)::bigint FROM series s JOIN bid b ON b.series = s.code AND b.allotted > 0
-		        JOIN com c ON c.account = '2100:' || s.code || '/' || b.bidder WHERE s.asset = a.code), 0) AS bonds,
+		    COALESCE((SELECT -sum(c.balance)::bigint FROM series s JOIN bonds c ON c.series = s.code WHERE s.asset = a.code), 0) AS bonds,
 		    COALESCE((SELECT -balance FROM com WHERE account = '3100:' || a.code), 0) AS commons_fund,
 		    COALESCE((SELECT g.code::text FROM agreement g WHERE g.asset = a.code AND g.start_on <= $1::date
 		        AND (g.end_on IS NULL OR g.end_on > $1::date) LIMIT 1), '') AS agreement
@@ -181,16 +185,19 @@ func (s *Store) Issue(ctx context.Context, code string) (Issue, error) {
 
 func (s *Store) issues(ctx context.Context, code string) (all []Issue, err error) {
 	err = s.db.SelectContext(ctx, &all, `
+		WITH owed AS MATERIALIZED (
+		    SELECT split_part(substr(account, 6), '/', 1) AS series,
+		        COALESCE(-sum(amount) FILTER (WHERE account LIKE '2100:%'), 0)::bigint AS outstanding,
+		        COALESCE(-sum(amount) FILTER (WHERE account LIKE '2110:%'), 0)::bigint AS interest_due
+		    FROM line WHERE book = 'COM' AND (account LIKE '2100:%' OR account LIKE '2110:%') GROUP BY 1)
 		SELECT t.code, t.asset, t.issued_on, t.rate_bps, t.term_months, t.principal, t.offer, t.cap_bps, t.shortfall, t.outstanding, t.interest_due,
 		    CASE WHEN NOT t.cleared THEN 'failed' WHEN t.shortfall IS NOT NULL THEN 'closed' WHEN t.outstanding = 0 THEN 'redeemed'
 		    WHEN t.wanted = 'funded' THEN 'funded' ELSE 'servicing' END AS state
 		FROM (
 		    SELECT s.code, s.asset, s.issued_on, s.rate_bps, s.term_months, s.principal, s.offer, s.cap_bps, s.shortfall, s.cleared, r.state AS wanted,
-		        COALESCE((SELECT -sum(l.amount)::bigint FROM bid b JOIN line l ON l.book = 'COM' AND l.account = '2100:' || s.code || '/' || b.bidder
-		            WHERE b.series = s.code AND b.allotted > 0), 0) AS outstanding,
-		        COALESCE((SELECT -sum(l.amount)::bigint FROM bid b JOIN line l ON l.book = 'COM' AND l.account = '2110:' || s.code || '/' || b.bidder
-		            WHERE b.series = s.code AND b.allotted > 0), 0) AS interest_due
-		    FROM series s JOIN asset_request r ON r.key = s.request WHERE $1 = '' OR s.code = $1) AS t
+		        COALESCE(o.outstanding, 0) AS outstanding, COALESCE(o.interest_due, 0) AS interest_due
+		    FROM series s JOIN asset_request r ON r.key = s.request LEFT JOIN owed o ON o.series = s.code
+		    WHERE $1 = '' OR s.code = $1) AS t
 		ORDER BY t.code COLLATE "C"`, code)
 	return all, translate(err)
 }
@@ -223,18 +230,45 @@ type Holding struct {
 
 // Holdings is the register of holders, of a series or of one holder, or whole.
 func (s *Store) Holdings(ctx context.Context, series, holder string) (all []Holding, err error) {
-	err = s.db.SelectContext(ctx, &all, `
-		SELECT b.series, b.bidder AS holder, b.allotted, s.rate_bps,
-		    COALESCE(-sum(l.amount) FILTER (WHERE l.account LIKE '2100:%'), 0)::bigint AS outstanding,
-		    COALESCE(-sum(l.amount) FILTER (WHERE l.account LIKE '2110:%'), 0)::bigint AS interest_due,
-		    COALESCE(sum(l.amount) FILTER (WHERE l.account LIKE '2100:%' AND l.amount > 0 AND e.kind <> 'extinguishment'), 0)::bigint AS redeemed,
-		    COALESCE(sum(l.amount) FILTER (WHERE l.account LIKE '2110:%' AND l.amount > 0 AND e.kind <> 'extinguishment'), 0)::bigint AS interest_paid
-		FROM bid b JOIN series s ON s.code = b.series
-		LEFT JOIN line l ON l.book = 'COM' AND l.account IN ('2100:' || b.series || '/' || b.bidder, '2110:' || b.series || '/' || b.bidder)
-		LEFT JOIN entry e ON e.id = l.entry_id
-		WHERE b.allotted > 0 AND ($1 = '' OR b.series = $1) AND ($2 = '' OR b.bidder = $2)
-		GROUP BY b.series, b.bidder, b.n, b.allotted, s.rate_bps ORDER BY b.series COLLATE "C", b.n`, series, holder)
+	err = s.look(ctx, func(tx *sqlx.Tx) error {
+		all, err = holdings(ctx, tx, series, holder)
+		return err
+	})
 	return all, translate(err)
+}
+
+// holdings reads the register first and then the accounts that it names. Were they joined, a server without statistics
+// might compare each holder with each account.
+func holdings(ctx context.Context, tx *sqlx.Tx, series, holder string) ([]Holding, error) {
+	all := []Holding{}
+	err := tx.SelectContext(ctx, &all, `
+		SELECT b.series, b.bidder AS holder, b.allotted, s.rate_bps FROM bid b JOIN series s ON s.code = b.series
+		WHERE b.allotted > 0 AND ($1 = '' OR b.series = $1) AND ($2 = '' OR b.bidder = $2) ORDER BY b.series COLLATE "C", b.n`, series, holder)
+	if err != nil {
+		return nil, err
+	}
+	of, accounts := make(map[string]*Holding, len(all)), make([]string, 0, 2*len(all))
+	for i, h := range all {
+		of[h.Series+"/"+h.Holder] = &all[i]
+		accounts = append(accounts, ofHolder("2100", h.Series, h.Holder), ofHolder("2110", h.Series, h.Holder))
+	}
+	var sums []struct {
+		Account string       `db:"account"`
+		Owed    money.Amount `db:"owed"`
+		Paid    money.Amount `db:"paid"`
+	}
+	err = tx.SelectContext(ctx, &sums, `
+		SELECT l.account, -sum(l.amount)::bigint AS owed, COALESCE(sum(l.amount) FILTER (WHERE l.amount > 0 AND e.kind <> 'extinguishment'), 0)::bigint AS paid
+		FROM line l JOIN entry e ON e.id = l.entry_id WHERE l.book = 'COM' AND l.account = ANY ($1) GROUP BY l.account`, pq.Array(accounts))
+	for _, s := range sums {
+		code, who, _ := strings.Cut(s.Account, ":")
+		if h := of[who]; code == "2100" {
+			h.Outstanding, h.Redeemed = s.Owed, s.Paid
+		} else {
+			h.InterestDue, h.Interest = s.Owed, s.Paid
+		}
+	}
+	return all, err
 }
 
 // Tenancy is an asset in the hands of an enterprise: from the first instant of an agreement's first day on until that of

@@ -7,9 +7,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-
-	"telecommune/billing/ledger"
-	"telecommune/internal/money"
 )
 
 // places are the figures that entries belong to, by the keys of the entries.
@@ -94,14 +91,7 @@ func (m *MemberMonth) tracePool(ctx context.Context, tx *sqlx.Tx, keys places) e
 
 // number reads the entries in their order, and gives each figure the numbers of its own.
 func (m *MemberMonth) number(ctx context.Context, tx *sqlx.Tx, keys places) error {
-	var rows []struct {
-		Entry   string       `db:"entry"`
-		Key     string       `db:"key"`
-		Date    ledger.Date  `db:"date"`
-		Text    string       `db:"text"`
-		Account string       `db:"account"`
-		Amount  money.Amount `db:"amount"`
-	}
+	var rows []moved
 	err := tx.SelectContext(ctx, &rows, `
 		SELECT e.id::text AS entry, e.key, e.business_date AS date, e.text, l.account, sum(l.amount)::bigint AS amount
 		FROM entry e JOIN (
@@ -112,14 +102,13 @@ func (m *MemberMonth) number(ctx context.Context, tx *sqlx.Tx, keys places) erro
 		GROUP BY e.id, l.account ORDER BY e.business_date, e.id, min(l.n)`, pq.Array(slices.Collect(maps.Keys(keys))), m.Member)
 	m.Entries = []Source{}
 	for _, r := range rows {
-		if n := len(m.Entries); n == 0 || m.Entries[n-1].Entry != r.Entry {
-			m.Entries = append(m.Entries, Source{N: n + 1, Entry: r.Entry, Date: r.Date, Text: r.Text})
-			for _, figure := range keys[r.Key] {
-				*figure = append(*figure, n+1)
-			}
+		n := len(m.Entries)
+		if m.Entries = r.onto(m.Entries); len(m.Entries) == n {
+			continue
 		}
-		e := &m.Entries[len(m.Entries)-1]
-		e.Lines = append(e.Lines, SourceLine{r.Account, ledger.NameOf(Book, r.Account), r.Amount})
+		for _, figure := range keys[r.Key] {
+			*figure = append(*figure, n+1)
+		}
 	}
 	return translate(err)
 }

@@ -33,11 +33,16 @@ func TypeOf(account string) Type {
 // NameOf gives the name of an account in words, or "" for one that the chart does not have. The same code means one
 // thing in the commune's book, COM, and another in an enterprise's.
 func NameOf(book, account string) string {
-	code, _, _ := strings.Cut(account, ":")
 	if book == "COM" {
-		return communeChart[code]
+		return communeChart[code(account)]
 	}
-	return enterpriseChart[code]
+	return enterpriseChart[code(account)]
+}
+
+// code is an account without its sub-account.
+func code(account string) string {
+	code, _, _ := strings.Cut(account, ":")
+	return code
 }
 
 var communeChart = map[string]string{

@@ -24,6 +24,9 @@ func ParseDate(s string) (Date, error) {
 // DaysBetween counts the days from one day to another, which does not count itself; negative if that is the earlier one.
 func DaysBetween(from, to Date) int { return int(to.midnight().Sub(from.midnight()).Hours() / 24) }
 
+// Next gives the day after it.
+func (d Date) Next() Date { return Date(d.midnight().AddDate(0, 0, 1).Format(time.DateOnly)) }
+
 // midnight is the day's first instant in UTC, where all days have 24 hours. A date that is none gives year 1.
 func (d Date) midnight() time.Time {
 	t, err := time.Parse(time.DateOnly, string(d))

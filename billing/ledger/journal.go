@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 )
 
 // JournalFilter chooses entries. Its zero value means all.
 type JournalFilter struct {
-	Book    string // entries with a line in this book
-	Account string // entries with a line on this account
-	From    Date   // business date, with this day
-	To      Date   // business date, without this day
-	Key     string // the entry of this key
+	Book    string    // entries with a line in this book
+	Account string    // entries with a line on this account, or on one of its sub-accounts
+	From    Date      // business date, with this day
+	To      Date      // business date, without this day
+	Key     string    // the entry of this key
+	ID      uuid.UUID // the entry of this id
 }
 
 // Journal gives whole entries with their lines, by business date and then in the order they were posted.
@@ -37,11 +39,12 @@ func eachPosted(ctx context.Context, db sqlx.QueryerContext, f JournalFilter, do
 		    l.book, l.account, l.amount
 		FROM entry e JOIN line l ON l.entry_id = e.id
 		WHERE ($1 = '' AND $2 = '' OR EXISTS (
-		        SELECT FROM line x WHERE x.entry_id = e.id AND ($1 = '' OR x.book = $1) AND ($2 = '' OR x.account = $2)))
+		        SELECT FROM line x WHERE x.entry_id = e.id AND ($1 = '' OR x.book = $1) AND ($2 = '' OR x.account = $2 OR starts_with(x.account, $2 || ':'))))
 		    AND ($3 = '' OR e.business_date >= NULLIF($3, '')::date)
 		    AND ($4 = '' OR e.business_date < NULLIF($4, '')::date)
 		    AND ($5 = '' OR e.key = $5)
-		ORDER BY e.business_date, e.id, l.n`, f.Book, f.Account, string(f.From), string(f.To), f.Key)
+		    AND ($6::uuid = $7::uuid OR e.id = $6::uuid)
+		ORDER BY e.business_date, e.id, l.n`, f.Book, f.Account, string(f.From), string(f.To), f.Key, f.ID, uuid.Nil)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func assetCommand() *cobra.Command {
 		Use:   "asset",
 		Short: "Look after what the commune owns: asked for, bought with bonds, let, sold.",
 	}
-	c.AddCommand(assetRequest(), assetAcquire(), assetGift(), assetUse(), assetWaive(), assetLet(), assetSell(), assetList(), assetShow())
+	c.AddCommand(assetRequest(), assetAcquire(), assetGift(), assetUse(), assetWaive(), assetLet(), assetSell(), assetList(), assetShow(), assetLife())
 	return c
 }
 
@@ -321,4 +321,23 @@ func assetShow() *cobra.Command {
 		})
 	}
 	return c
+}
+
+func assetLife() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "life CODE",
+		Short: "Tell the life of an asset: who wanted it, who paid for it, who rented it, what it earned, with each entry of the books.",
+		Long: `Tell the life of an asset: who wanted it, who paid for it, who rented it, what it earned, with each entry of the books.
+
+All holders of its bonds are one line of an entry: who they are is not everybody's business.`,
+		Example: "  telecommune asset life alpha\n  telecommune asset life alpha -o html --file alpha.html",
+		Args:    takes(1),
+	}
+	return documenting(c, func(ctx context.Context, s services, args []string) (commune.AssetLife, error) {
+		day, err := today(ctx, s)
+		if err != nil {
+			return commune.AssetLife{}, err
+		}
+		return s.commune.AssetLife(ctx, day, args[0])
+	})
 }

@@ -18,7 +18,7 @@ func bondCommand() *cobra.Command {
 		Use:   "bond",
 		Short: "Auction the bonds that buy an asset, and see who holds them.",
 	}
-	c.AddCommand(bondAuction(), bondList(), bondShow(), bondBids(), bondHolders())
+	c.AddCommand(bondAuction(), bondList(), bondShow(), bondBids(), bondHolders(), bondStatement())
 	return c
 }
 
@@ -126,12 +126,24 @@ func bondHolders() *cobra.Command {
 	var series, holder string
 	c := &cobra.Command{
 		Use:     "holders",
-		Short:   "List who holds bonds: what is outstanding, was redeemed and paid as interest. With --holder one's own statement.",
+		Short:   "List who holds bonds: what is outstanding, was redeemed and paid as interest.",
 		Example: "  telecommune bond holders --holder X",
 	}
 	c.Flags().StringVar(&series, "series", "", "`CODE` of a series")
 	c.Flags().StringVar(&holder, "holder", "", "`CODE` of a holder")
 	return listing(c, func(ctx context.Context, s services, _ ledger.Date) ([]commune.Holding, error) {
 		return s.commune.Holdings(ctx, series, holder)
+	})
+}
+
+func bondStatement() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "statement HOLDER",
+		Short:   "Show a holder what he lent and what became of it, entry by entry.",
+		Example: "  telecommune bond statement xenia\n  telecommune bond statement xenia -o html --file xenia.html",
+		Args:    takes(1),
+	}
+	return documenting(c, func(ctx context.Context, s services, args []string) (commune.HolderStatement, error) {
+		return s.commune.HolderStatement(ctx, args[0])
 	})
 }

@@ -17,7 +17,7 @@ func booksCommand() *cobra.Command {
 		Use:   "books",
 		Short: "Look into the double-entry books, verify and correct them.",
 	}
-	c.AddCommand(booksTrial(), booksJournal(), booksVerify(), booksReverse(), booksReplay(), booksExport())
+	c.AddCommand(booksTrial(), booksJournal(), booksVerify(), booksReverse(), booksReplay(), booksExport(), booksResult(), booksSheet())
 	return c
 }
 
@@ -105,7 +105,8 @@ func booksJournal() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&f.Book, "book", "", "`BOOK`: entries with a line in it")
-	c.Flags().StringVar(&f.Account, "account", "", "`ACCOUNT` of the books such as 2100:anna: entries with a line on it")
+	c.Flags().StringVar(&f.Account, "account", "", "`ACCOUNT` of the books such as 2100:anna: entries with a line on it, or on a sub-account of it")
+	parsedFlag(c.Flags(), &f.ID, "entry", parseEntry, "`ID` of one entry")
 	parsedFlag(c.Flags(), &f.From, "from", ledger.ParseDate, "first `DATE`")
 	parsedFlag(c.Flags(), &f.To, "to", ledger.ParseDate, "`DATE` before which they count")
 	return c

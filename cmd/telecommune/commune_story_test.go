@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"telecommune/internal/htmltest"
 	"telecommune/internal/postgres"
 )
 
@@ -132,6 +133,35 @@ func checkStoryClose(t *testing.T, do func(string) map[string]any, run func(...s
 			if r := run(append(strings.Fields(line), "-o", format)...); r.code != 0 || strings.Count(r.out, "\n") < 2 {
 				t.Errorf("%s -o %s: %d, %s\n%s", line, format, r.code, r.err, r.out)
 			}
+		}
+	}
+	for line, fields := range map[string]string{
+		"books result CALL --period " + month:       "book name currency period state income expenses result closed equity journal",
+		"books result --period " + month:            "book name currency period state income expenses result closed equity journal",
+		"books sheet --at " + month + "-28":         "book name currency at assets liabilities equity result total journal",
+		"books sheet CALL":                          "book name currency at assets liabilities equity result total journal",
+		"bond statement xenia":                      "holder currency holdings moves",
+		"asset life alpha":                          "code kind meter state cost life_months months_depreciated book_value bonds commons_fund acquired liquidated agreement currency stations months entries",
+		"statement anna --member --period " + month: "member name period currency state assets brought_forward rents other mutual_expenses levy pool shared carry days all_days members dividend payouts payable from entries",
+	} {
+		checkFields(t, line, do(line), fields)
+		text, page := run(append(words(line), "-o", "text")...), run(append(words(line), "-o", "html")...)
+		if text.code != 0 || len(text.out) < 300 || !strings.HasPrefix(page.out, "<!DOCTYPE html>") {
+			t.Errorf("%s: %s%s\n%s", line, text.err, page.err, text.out)
+		}
+		htmltest.Check(t, page.out)
+	}
+	// What a document names can be listed.
+	entry := m["entries"].([]any)[0].(map[string]any)["entry"].(string)
+	if r := run("books", "journal", "--entry", entry, "-o", "json"); r.code != 0 || strings.Count(r.out, `"key"`) != 1 || !strings.Contains(r.out, entry) {
+		t.Errorf("journal of one entry: %s%s", r.err, r.out)
+	}
+	if r := run("books", "journal", "--book", "COM", "--account", "2100", "-o", "csv"); r.code != 0 || !strings.Contains(r.out, "2100:S1/") {
+		t.Errorf("journal of an account with its sub-accounts: %s%s", r.err, r.out)
+	}
+	for line, says := range map[string]string{"books result NONE": "NONE", "books sheet NONE": "NONE", "bond statement nobody": "nobody", "bond statement wim": "wim", "asset life nothing": "nothing"} {
+		if r := run(words(line)...); r.code != 1 || !strings.Contains(r.err, says) {
+			t.Errorf("%s: %d, %s", line, r.code, r.err)
 		}
 	}
 	if r := run("books", "verify"); r.code != 0 {

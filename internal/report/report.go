@@ -84,7 +84,30 @@ func (d Document) printable() Document {
 			}
 			rows[i] = Row{cells, r.Sum, r.Entry}
 		}
+		for i, c := range t.Columns {
+			if c.Figure {
+				align(rows, i)
+			}
+		}
 		p.Tables = append(p.Tables, Table{Printable(t.Name), Printable(t.Note), t.Columns, rows})
 	}
 	return p
+}
+
+// align gives all decimals of a column as many places as the longest of them has, so that the points stand below each
+// other.
+func align(rows []Row, column int) {
+	places := func(s string) int {
+		_, fraction, _ := strings.Cut(s, ".")
+		return len(fraction)
+	}
+	most := 0
+	for _, r := range rows {
+		most = max(most, places(r.Cells[column].Text))
+	}
+	for _, r := range rows {
+		if c := &r.Cells[column]; strings.Contains(c.Text, ".") {
+			c.Text += strings.Repeat("0", most-places(c.Text))
+		}
+	}
 }

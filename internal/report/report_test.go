@@ -16,7 +16,7 @@ var sample = Document{
 		{Name: "Nothing", Columns: []Column{{Name: "What"}}},
 		{Name: "Figures", Note: "All of them.", Columns: []Column{{Name: "What"}, {Name: "Amount", Figure: true}}, Rows: []Row{
 			{Cells: []Cell{{Text: "<b>one\x1b[2J\u202e" + strings.Repeat("長", 60)}, {Text: "9000000000.00", Entries: []int{2, 1, 2}}}},
-			{Cells: Cells("two", "1.00"), Sum: true},
+			{Cells: Cells("two", "1.000001"), Sum: true},
 		}},
 		{Name: "In the books", Columns: []Column{{Name: "Entry"}, {Name: "What"}}, Rows: []Row{
 			{Cells: Cells("1", "first"), Entry: 1}, {Cells: Cells("2", "second"), Entry: 2},
@@ -34,7 +34,7 @@ func TestText(t *testing.T) {
 			t.Errorf("%d columns: %q", w, l)
 		}
 	}
-	for _, want := range []string{"9000000000.00  1 2\n", "         1.00\n", "\nFIGURES\nAll of them.\nWhat", "電話"} {
+	for _, want := range []string{"9000000000.000000  1 2\n", "         1.000001\n", "\nFIGURES\nAll of them.\nWhat", "電話"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

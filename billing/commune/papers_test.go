@@ -1,0 +1,39 @@
+package commune_test
+
+import (
+	"pgregory.net/rapid"
+
+	"telecommune/billing/ledger"
+	"telecommune/internal/money"
+)
+
+// checkPapers: the balance sheet of each book balances on the last day of each month, and says of equity what the income
+// statement says.
+func (v *village) checkPapers(rt *rapid.T) {
+	for _, book := range []string{"COM", "CALL", "HOST"} {
+		for _, p := range []ledger.Period{v.open, v.open.Previous()} {
+			sheet, err := ledger.BalanceSheetOf(v.Context(), v.tx, book, p.Last())
+			if err != nil {
+				rt.Fatal(err)
+			}
+			income, err := ledger.IncomeStatementOf(v.Context(), v.tx, book, p)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			var equity money.Amount
+			for _, c := range income.Equity {
+				equity += c.End
+				if c.Account == "3900" && c.Other != 0 && p > "2028-01" { // in the first month it is opened
+					rt.Fatalf("%s: %s of the retained result of %s came from elsewhere than a close", book, c.Other, p)
+				}
+			}
+			if equity != sheet.Equity.Total || income.Result-income.Closed != sheet.Result {
+				rt.Fatalf("%s of %s: equity %s and result %s less %s, the balance sheet says %s and %s",
+					book, p, equity, income.Result, income.Closed, sheet.Equity.Total, sheet.Result)
+			}
+			if p < v.open && income.Closed != income.Result {
+				rt.Fatalf("%s earned %s in %s, and %s was closed", book, income.Result, p, income.Closed)
+			}
+		}
+	}
+}
