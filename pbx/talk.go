@@ -28,9 +28,11 @@ var marks = []mark{
 // talk joins the two sides until one hangs up, the paid time is used up, or the caller dials ##.
 func (c *call) talk(ctx context.Context, far Leg) error {
 	bridge, err := c.x.Switch.Bridge(c.leg, far)
-	if errors.Is(err, ErrEnded) && !c.over(ctx) {
-		c.talked = time.Now() // the far side answered and hung up before the two were joined
-		return nil
+	if errors.Is(err, ErrEnded) {
+		c.talked = time.Now() // the far side answered, and one of them hung up before this was known here
+		if !c.over(ctx) {
+			return nil
+		}
 	}
 	if err != nil {
 		return err

@@ -196,6 +196,29 @@ func TestFarSideHangsUpBeforeTheTalk(t *testing.T) {
 	}
 }
 
+// A caller who hangs up after the answer and before the two are known to be joined has been connected: the carrier asks for
+// it, and so do we. One who hung up before the answer has given up.
+func TestCallerHangsUpBeforeTheTalk(t *testing.T) {
+	for lasted, want := range map[time.Duration]string{
+		300 * time.Millisecond:  "settle answered 300ms on cheap, 200/16",
+		-300 * time.Millisecond: "settle gave_up 0s on cheap, 200/16",
+	} {
+		onExchange(t, func(x *exchange) {
+			var p *phone
+			x.parties["cheap"] = party{after: time.Second}
+			x.bridging = func() error {
+				p.finishAt(x.far[0].AnsweredAt().Add(lasted), pbx.ByPeer, 16)
+				time.Sleep(time.Second)
+				return fmt.Errorf("bridge: %w", pbx.ErrEnded)
+			}
+			p = x.call(gateway, anna)
+			p.types(kyiv + "#")
+			p.waits()
+			x.expect("authorise +380441234567 for anna", want)
+		})
+	}
+}
+
 // What fails after the far side's answer is not tried over another trunk.
 func TestAnsweredWithAnotherCodec(t *testing.T) {
 	onExchange(t, func(x *exchange) {

@@ -201,6 +201,9 @@ func (a *attempt) follow(ctx context.Context) error {
 			}
 			return a.far.failed()
 		case <-ctx.Done():
+			if !a.far.AnsweredAt().IsZero() {
+				return nil // before that; the carrier asks for it, and the two were joined
+			}
 			return context.Cause(ctx)
 		}
 	}
