@@ -5,7 +5,6 @@ package asterisk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"telecommune/internal/ports"
 	"telecommune/pbx"
 	"telecommune/routing"
 )
@@ -101,23 +101,11 @@ func freeAddress(listen string) (*net.UDPAddr, error) {
 	if addr.IP == nil {
 		addr.IP = net.IPv4zero
 	}
-	for range 100 {
-		tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: addr.IP, Port: addr.Port})
-		if err != nil {
-			return nil, err
-		}
-		port := tcp.Addr().(*net.TCPAddr).Port
-		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: port})
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return &net.UDPAddr{IP: addr.IP, Port: port}, nil
-		}
-		if addr.Port != 0 {
-			return nil, err
-		}
+	if addr.Port != 0 {
+		return addr, ports.Try(addr.IP, addr.Port)
 	}
-	return nil, errors.New("no port is free")
+	addr.Port, err = ports.Free(addr.IP, 1)
+	return addr, err
 }
 
 // Addr is where SIP is taken, with the port that was found free.

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/zaf/g711"
+
+	"telecommune/internal/ports"
 )
 
 //go:embed sipp
@@ -96,19 +98,20 @@ func startSIPp(t *testing.T, scenario string, v values, args ...string) *sippRun
 	return s
 }
 
-// starting tells that the socket is not bound yet.
+// starting tells that the socket is not bound yet. It is looked for, not tried: SIPp could not bind it meanwhile.
 func (s *sippRun) starting() bool {
 	select {
 	case <-s.done:
 		s.t.Fatalf("SIPp did not start: %v\n%s", s.err, s.out.String())
 	default:
 	}
-	conn, err := net.ListenPacket("udp", s.addr)
+	table, err := os.ReadFile("/proc/self/net/udp")
 	if err != nil {
-		return false
+		s.t.Fatal(err)
 	}
-	conn.Close()
-	return true
+	_, port, _ := net.SplitHostPort(s.addr)
+	n, _ := strconv.Atoi(port)
+	return !bytes.Contains(table, fmt.Appendf(nil, ": 0100007F:%04X ", n)) // 127.0.0.1 as Linux writes it on x86 and ARM
 }
 
 // wait waits for the scenario to be over, and fails the test unless it went as written.
@@ -191,26 +194,11 @@ func fill(t *testing.T, dir, scenario string, v values) []byte {
 // freePort finds a port that, with the three after it, nobody has: SIPp takes that many for media.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 100 {
-		first, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.LocalAddr().(*net.UDPAddr).Port
-		taken := port > 65000
-		for i := 1; i < 4 && !taken; i++ {
-			next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + i})
-			if taken = err != nil; !taken {
-				next.Close()
-			}
-		}
-		first.Close()
-		if !taken {
-			return port
-		}
+	port, err := ports.Free(net.IPv4(127, 0, 0, 1), 4)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no four free ports in a row")
-	return 0
+	return port
 }
 
 // mayForge tells whether SIPp may send telephone events: it writes them to a raw socket.
