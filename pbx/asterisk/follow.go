@@ -43,7 +43,7 @@ func (e *Engine) follow(ctx context.Context) {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
-		wait = min(2*wait, reconnects)
+		wait = min(wait+reconnect, reconnects)
 	}
 }
 
