@@ -140,6 +140,51 @@ func TestFenced(t *testing.T) {
 	h.wantBooks(t)
 }
 
+// Who waits for a claim has locked nothing: else one that has passed the fence might wait for him, and the claim for both.
+func TestFenceComesFirst(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", money.Unit)
+	calls := authorised(t, h, "ana", 2)
+	for name, write := range map[string]func() error{
+		"authorise": func() error { return second(h.Authorise(t.Context(), request("ana", 60))) },
+		"extend":    func() error { return second(h.Extend(t.Context(), calls[0].Call)) },
+		"alive":     func() error { return h.Alive(t.Context(), []billing.Sign{{Call: calls[0].Call}}) },
+		"adopt":     func() error { return second(h.Adopt(t.Context(), calls[0].Call)) },
+		"settle":    func() error { return h.Settle(t.Context(), settlement(calls[1].Call, time.Second)) },
+	} {
+		claim, err := h.db.BeginTxx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var boot uuid.UUID
+		if err := claim.Get(&boot, `SELECT boot FROM hold LIMIT 1`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := claim.Exec(`SELECT take_node('node-1', $1)`, boot); err != nil {
+			t.Fatal(err)
+		}
+		written := make(chan error)
+		go func() { written <- write() }()
+		for deadline := time.Now().Add(time.Minute); h.count(t, `SELECT count(*) FROM pg_locks WHERE NOT granted`) == 0; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s does not wait", name)
+			}
+		}
+		for _, table := range []string{"hold", "balance", "call"} {
+			if _, err := claim.Exec(`SELECT FROM ` + table + ` FOR UPDATE NOWAIT`); err != nil {
+				t.Errorf("%s waits with a lock on %s: %v", name, table, err)
+				break
+			}
+		}
+		if err := claim.Rollback(); err != nil {
+			t.Error(err)
+		}
+		if err := <-written; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Each call of a run that is being followed is settled by it before, or not at all: when the newer one has claimed the
 // node, nothing comes after.
 func TestClaimAgainstSettlements(t *testing.T) {
@@ -284,7 +329,8 @@ func TestAdopt(t *testing.T) {
 	h.account(t, "ana", money.Unit)
 	first, elsewhere := onDatabase(t, h.db, t.TempDir(), "node-1"), onDatabase(t, h.db, t.TempDir(), "node-2")
 	first.claim(t)
-	answered, ringing := request("ana", 60), request("ana", 60)
+	h.account(t, "bea", 8*money.Cent) // more than a minute with access, by the row that comes to count
+	answered, ringing := request("bea", 60), request("ana", 60)
 	answered.Started, ringing.Started = microseconds(answered.Started), microseconds(ringing.Started)
 	answered = over(t, answered, true)
 	next := minute
@@ -317,6 +363,9 @@ func TestAdopt(t *testing.T) {
 		t.Fatalf("%d orphans, %v", len(orphans), err)
 	}
 	hold := held[answered.Call]
+	if hold.Seconds != 34 {
+		t.Fatalf("held for %d s", hold.Seconds)
+	}
 	hold.Seconds = 60 // the dearer row does not count any more
 	wantOrphan(t, orphans[0], billing.Orphan{Request: answered, Hold: hold, Sign: sign})
 	wantOrphan(t, orphans[1], billing.Orphan{Request: ringing, Hold: held[ringing.Call], Sign: billing.Sign{Call: ringing.Call}})
