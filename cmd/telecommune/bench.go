@@ -14,7 +14,7 @@ func benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure on this machine what docs/performance.md reports.",
 	}
-	c.AddCommand(benchRate(), benchRoute(), benchDeck(), benchLedger(), benchVerify(), benchClose(), benchStatement())
+	c.AddCommand(benchRate(), benchRoute(), benchDeck(), benchLedger(), benchVerify(), benchClose(), benchStatement(), benchCalls())
 	return c
 }
 

@@ -21,6 +21,7 @@ type CarrierConfig struct {
 	User, Password string // asked for by digest (RFC 3261 section 22) if User is not empty
 	Default        Behaviour
 	Numbers        map[string]Behaviour // by the user part of the request URI
+	Told           func(Record)         // told of each call when it is answered and when it ends; must not wait; may be nil
 	Log            *slog.Logger         // of the SIP stack; nil: none
 }
 
@@ -139,6 +140,18 @@ func (c *Carrier) ended(r *Record, how string, status int) {
 			delete(c.live, r)
 		}
 	})
+	c.tell(r)
+}
+
+// tell tells of a call that was answered, or has ended.
+func (c *Carrier) tell(r *Record) {
+	if c.config.Told == nil {
+		return
+	}
+	c.mu.Lock()
+	now := c.picture(r)
+	c.mu.Unlock()
+	c.config.Told(now)
 }
 
 // take is given each INVITE that begins a call, and registrations.

@@ -139,6 +139,7 @@ func (in *incoming) answer() bool {
 	in.status = 200
 	in.carrier.update(func() { in.record.Answered, in.record.Status = time.Now(), 200 })
 	in.x.reply(200, d.describe(d.ours.direction), headers...)
+	in.carrier.tell(in.record)
 	d.media.setSound(b.Sound)
 	if !in.x.acknowledge(d.ctx) {
 		d.hangup(time.Second, "")

@@ -45,6 +45,7 @@ type media struct {
 	lastEvent uint32
 	queue     string        // digits not yet sent
 	idle      chan struct{} // closed when queue has been sent
+	wake      chan struct{} // there may be something to send again
 }
 
 // openMedia binds a port on host and starts to send and listen. Nothing is sent before talk.
@@ -54,7 +55,7 @@ func openMedia(host netip.Addr, sound Sound) (*media, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &media{conn: conn, stop: stop, sound: sound, idle: make(chan struct{})}
+	m := &media{conn: conn, stop: stop, sound: sound, idle: make(chan struct{}), wake: make(chan struct{}, 1)}
 	close(m.idle)
 	m.done.Go(m.listen)
 	m.done.Go(func() { m.send(ctx) })
@@ -83,6 +84,15 @@ func (m *media) setSound(s Sound) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sound = s
+	m.rouse()
+}
+
+// rouse ends the sleep of send.
+func (m *media) rouse() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
 }
 
 // mute stops all packets, as on a line that went dead.
@@ -130,6 +140,7 @@ func (m *media) dial(ctx context.Context, digits string) error {
 	}
 	m.queue += digits
 	idle := m.idle
+	m.rouse()
 	m.mu.Unlock()
 	select {
 	case <-idle:
@@ -139,7 +150,8 @@ func (m *media) dial(ctx context.Context, digits string) error {
 	}
 }
 
-// send makes a packet each tick: sound, or else the event of the digit that is being dialled.
+// send makes a packet each tick: sound, or else the event of the digit that is being dialled. Where there is to be no
+// packet at all it sleeps, so that thousands of such calls cost nothing.
 func (m *media) send(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -162,6 +174,15 @@ func (m *media) send(ctx context.Context) {
 		remote, codec, event, sound := m.remote, m.codec, m.event, m.sound
 		silent := !remote.IsValid() || m.muted || digit == 0 && (sound == Echo || sound == NoMedia || codec == G729)
 		m.mu.Unlock()
+		if silent && sound == NoMedia && digit == 0 {
+			t.Stop()
+			select {
+			case <-m.wake:
+			case <-ctx.Done():
+				return
+			}
+			t.Reset(tick)
+		}
 		if silent {
 			continue
 		}
