@@ -211,32 +211,6 @@ func (o *op) letAs(ctx context.Context, bids []RentalBid) (LetOutcome, error) {
 	return LetOutcome{Status: "let", Reserve: row.Reserve, Winner: best.Bidder, Agreement: *row.Agreement, Amount: best.Amount}, nil
 }
 
-// Use is that of an asset on a day: units in seconds, or in millionths of a quantity.
-type Use struct {
-	Asset      string `json:"asset"`
-	Enterprise string `json:"enterprise"` // that uses it; none: whoever rents it
-	Units      int64  `json:"units"`
-}
-
-// Report meters a quantity that a lessee used. ErrState for an asset with another meter, ErrNotLet, ErrUnknown.
-func (c *Commune) Report(ctx context.Context, a Act, u Use) error {
-	o, err := c.begin(ctx, a, "usage", u, alsoLater)
-	if err != nil || o.again {
-		return err
-	}
-	meter, err := c.MeterOf(ctx, u.Asset)
-	switch {
-	case err != nil:
-		return err
-	case meter != Quantity:
-		return fmt.Errorf("asset %s meters %s: %w", u.Asset, meter, ErrState)
-	}
-	if err := c.LetTo(ctx, u.Asset, u.Enterprise, o.day); err != nil {
-		return err
-	}
-	return o.meter(ctx, u)
-}
-
 // LetTo refuses an asset that is not let on a day, or to another than that enterprise: ErrNotLet (I-13).
 func (c *Commune) LetTo(ctx context.Context, asset, enterprise string, day ledger.Date) error {
 	var let bool
@@ -246,13 +220,6 @@ func (c *Commune) LetTo(ctx context.Context, asset, enterprise string, day ledge
 	if err == nil && !let {
 		err = fmt.Errorf("asset %.40q on %s: %w", asset, day, ErrNotLet)
 	}
-	return err
-}
-
-// meter writes the use of an asset down.
-func (o *op) meter(ctx context.Context, u Use) error {
-	_, err := o.tx.ExecContext(ctx, `INSERT INTO asset_usage (key, asset, enterprise, day, units) VALUES ($1, $2, $3, $4::date, $5)`,
-		o.Key, u.Asset, nullable(u.Enterprise), string(o.day), u.Units)
 	return err
 }
 

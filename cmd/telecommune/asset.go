@@ -17,7 +17,7 @@ func assetCommand() *cobra.Command {
 		Use:   "asset",
 		Short: "Look after what the commune owns: asked for, bought with bonds, let, sold.",
 	}
-	c.AddCommand(assetRequest(), assetAcquire(), assetGift(), assetUse(), assetWaive(), assetLet(), assetSell(), assetList(), assetShow(), assetLife())
+	c.AddCommand(assetRequest(), assetAcquire(), assetGift(), assetUse(), assetReport(), assetWaive(), assetLet(), assetSell(), assetList(), assetShow(), assetLife())
 	return c
 }
 
@@ -154,28 +154,6 @@ func assetGift() *cobra.Command {
 			g.Agreement = &o
 		}
 		return d.AcceptGift(d.ctx, d.act, g)
-	}, shownAsset)
-}
-
-func assetUse() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "use CODE QUANTITY",
-		Short: "Report what a lessee used of an asset that is metered in quantities: GB-months, numbers, sheets.",
-		Long: `Report what a lessee used of an asset that is metered in quantities: GB-months, numbers, sheets.
-
-The seconds of calls are metered as they are settled. Give each report a --key: repeated, it counts once.`,
-		Example: "  telecommune asset use disk 12.5 --on 2027-06-30 --key disk-june",
-		Args:    takes(2),
-	}
-	return acting(c, func(d *doing) error {
-		units, err := parseUnits(commune.Quantity, d.args[1])
-		if err != nil {
-			return err
-		}
-		if units == 0 {
-			return usagef("the quantity must be over zero")
-		}
-		return d.Report(d.ctx, d.act, commune.Use{Asset: d.args[0], Units: units})
 	}, shownAsset)
 }
 

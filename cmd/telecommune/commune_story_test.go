@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,23 @@ func TestCommuneStory(t *testing.T) {
 		if o[s.field] != s.want {
 			t.Errorf("%s: %s is %v, want %s", s.line, s.field, o[s.field], s.want)
 		}
+	}
+	// From a file: what is known counts once, what is tried counts not at all, what is wrong counts whole not.
+	known, other := file(t, "use.csv", "\ufeffkey,asset,quantity\r\ndisk-1,disk,12.5\r\n"), file(t, "other.csv", "key,asset,quantity\nnew,disk,1\ndisk-1,disk,12.6\n")
+	tried := file(t, "tried.csv", "key,asset,quantity,enterprise,day\nnew,disk,1000,CALL,"+first+"\n")
+	for line, want := range map[string]string{
+		"asset report " + known:               "0 1 false",
+		"asset report --dry-run " + tried:     "1 0 true",
+		on("asset report --dry-run " + known): "0 1 true",
+	} {
+		o := do(line)
+		checkFields(t, line, o, "reported repeated dry_run assets")
+		if got := fmt.Sprintf("%v %v %v", o["reported"], o["repeated"], o["dry_run"]); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+	if r := run("asset", "report", other, "--on", first); r.code != 1 || !strings.Contains(r.err, "line 3") || !strings.Contains(r.err, "idempotency_conflict") {
+		t.Errorf("a key with another quantity: %d, %s", r.code, r.err)
 	}
 	checkStoryClose(t, do, run, month)
 	for line, says := range map[string][]string{
