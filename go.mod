@@ -15,6 +15,7 @@ require (
 	github.com/icholy/digest v1.2.0
 	github.com/jmoiron/sqlx v1.4.0
 	github.com/lib/pq v1.12.3
+	github.com/mozillazg/go-unidecode v0.2.0
 	github.com/nyaruka/phonenumbers/v2 v2.0.7
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/pion/rtp v1.10.5

@@ -63,6 +63,9 @@ func TestMemberSeesTheMonth(t *testing.T) {
 				t.Errorf("a link to #%s, which is not there", id)
 			}
 		}
+		if closed := strings.Contains(said, "Your dividend: "); closed == strings.Contains(said, "So far") {
+			t.Errorf("closed is %v, so far as well", closed)
+		}
 		return said
 	}
 	if said := page(c, "is not closed yet", "If it were closed now, your dividend would be 4.50"); strings.Contains(said, "m-bert") {
@@ -74,6 +77,13 @@ func TestMemberSeesTheMonth(t *testing.T) {
 		t.Error("the closed month is open, or somebody else's name")
 	}
 
+	// Whatever happens from now on counts in the next month, which is the first that is shown.
+	next := w.get(t, c, "/")
+	next.want(t, http.StatusOK, "")
+	if said := htmltest.Text(htmltest.Check(t, next.body)); !strings.Contains(said, "Statement for "+month.Next().Words()) ||
+		!strings.Contains(said, month.Next().Words()+" is not closed yet") || strings.Count(said, "So far") != 1 {
+		t.Errorf("the month after one that was closed early: %s", said)
+	}
 	for ext, says := range map[string]string{"txt": "Your dividend: 4.50", "html": "<!DOCTYPE html>", "json": `"dividend": "4.50"`} {
 		r := w.get(t, c, "/rent."+ext+"?period="+string(month)+"&member=m-anna")
 		r.want(t, http.StatusOK, "")
@@ -91,7 +101,7 @@ func TestMemberSeesTheMonth(t *testing.T) {
 	// Whoever is no member sees the bill as ever.
 	bert := browser(t)
 	w.login(t, bert, "bert", w.pins["bert"]).want(t, http.StatusSeeOther, "/")
-	r := w.get(t, bert, "/")
+	r := w.get(t, bert, "/?period="+string(month))
 	r.want(t, http.StatusOK, "")
 	if said := htmltest.Text(htmltest.Check(t, r.body)); strings.Contains(said, "rent") || !strings.Contains(said, "+8613812345678") {
 		t.Errorf("bert's page: %s", said)

@@ -69,7 +69,7 @@ func (m *MemberMonth) read(ctx context.Context, tx *sqlx.Tx, now time.Time) erro
 	}
 	m.State = ledger.Closed
 	if m.Period >= open {
-		if m.Period > ledger.PeriodOf(ledger.DateOf(now, zone)) {
+		if m.Period > max(open, ledger.PeriodOf(ledger.DateOf(now, zone))) {
 			return fmt.Errorf("it has not begun: %w", ErrState)
 		}
 		asOf := now.In(zone).Truncate(time.Second)

@@ -367,8 +367,15 @@ func (s *Store) Life(ctx context.Context, asset string) (all []Moment, err error
 }
 
 // Transfers lists the dividends that the bank pays, of the days from one on until another, which does not count.
-// ErrNoIBAN names who can't be paid.
+// ErrNoIBAN names who can't be paid; ErrNotSEPA in another currency than the euro.
 func (s *Store) Transfers(ctx context.Context, from, until ledger.Date) (all []Transfer, err error) {
+	var currency money.Currency
+	if err := s.db.GetContext(ctx, &currency, `SELECT currency FROM commune`); err != nil {
+		return nil, err
+	}
+	if currency != "EUR" {
+		return nil, fmt.Errorf("dividends in %s: %w", currency, ErrNotSEPA)
+	}
 	err = s.db.SelectContext(ctx, &all, `
 		SELECT p.key, p.member, m.name, m.iban, p.day, p.amount FROM payout p JOIN member m ON m.code = p.member JOIN act a ON a.key = p.key
 		WHERE p.way = 'bank' AND p.day >= $1::date AND p.day < $2::date ORDER BY a.n`, string(from), string(until))

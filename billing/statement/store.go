@@ -34,18 +34,19 @@ func Make(ctx context.Context, db *sqlx.DB, account string, period Period, now t
 	return s, nil
 }
 
-// Periods lists the months that an account has statements for, the current one first: back to the one in which it was
-// opened, its first entry counts, or the member whose account it is joined the commune. billing.ErrNotFound.
+// Periods lists the months that an account has statements for, the newest first: the current one, or that in which calls
+// count by now because the current one was closed before its end; back to the one in which it was opened, its first entry
+// counts, or the member whose account it is joined the commune. billing.ErrNotFound.
 func Periods(ctx context.Context, db *sqlx.DB, account string, now time.Time) ([]Period, error) {
-	var first time.Time
+	var first, open time.Time
 	var name string
 	err := db.QueryRowContext(ctx, `
-		SELECT c.zone, LEAST((a.created_at AT TIME ZONE c.zone)::date, (
+		SELECT c.zone, c.open_from, LEAST((a.created_at AT TIME ZONE c.zone)::date, (
 		    SELECT min(e.business_date) FROM line l JOIN entry e ON e.id = l.entry_id
 		    WHERE l.book = a.enterprise AND l.account = $2), (
 		    SELECT min(h.issued_on) FROM member m JOIN share h ON h.member = m.code WHERE m.account = a.code))
 		FROM account a CROSS JOIN commune c
-		WHERE a.code = $1`, account, billing.CreditAccount(account)).Scan(&name, &first)
+		WHERE a.code = $1`, account, billing.CreditAccount(account)).Scan(&name, &open, &first)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = billing.ErrNotFound
 	}
@@ -56,7 +57,11 @@ func Periods(ctx context.Context, db *sqlx.DB, account string, now time.Time) ([
 	if err != nil {
 		return nil, fmt.Errorf("statements of %.40q: %w", account, err)
 	}
-	periods := []Period{PeriodOf(now.In(zone))}
+	newest := PeriodOf(now.In(zone))
+	if next := PeriodOf(open); newest.Before(next) {
+		newest = next
+	}
+	periods := []Period{newest}
 	for p, oldest := periods[0], PeriodOf(first); oldest.Before(p); periods = append(periods, p) {
 		p = p.Add(-1)
 	}
@@ -66,13 +71,14 @@ func Periods(ctx context.Context, db *sqlx.DB, account string, now time.Time) ([
 func load(ctx context.Context, tx *sqlx.Tx, account string, period Period, now time.Time) (Statement, error) {
 	s := Statement{Account: account, Period: period, Bookings: []Booking{}, Calls: []Call{}, Attempts: []Attempt{}}
 	var book string
+	var open time.Time
 	err := tx.QueryRowContext(ctx, `
-		SELECT a.name, a.enterprise, e.name, b.currency, c.zone
+		SELECT a.name, a.enterprise, e.name, b.currency, c.zone, c.open_from
 		FROM account a
 		JOIN enterprise e ON e.code = a.enterprise
 		JOIN book b ON b.code = a.enterprise
 		CROSS JOIN commune c
-		WHERE a.code = $1`, account).Scan(&s.Holder, &book, &s.Enterprise, &s.Currency, &s.Zone)
+		WHERE a.code = $1`, account).Scan(&s.Holder, &book, &s.Enterprise, &s.Currency, &s.Zone, &open)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, billing.ErrNotFound
 	}
@@ -83,7 +89,7 @@ func load(ctx context.Context, tx *sqlx.Tx, account string, period Period, now t
 	if err != nil {
 		return s, err
 	}
-	if now.Before(period.End(zone)) {
+	if now.Before(period.End(zone)) && open.Before(period.End(time.UTC)) { // a month that is closed early takes nothing more
 		asOf := now.In(zone).Truncate(time.Second)
 		s.AsOf = &asOf
 	}

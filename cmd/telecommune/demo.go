@@ -30,8 +30,8 @@ func demoCommand() *cobra.Command {
 		Long: `Show a whole service on this machine, without any configuration.
 
 A private database, accounts, two simulated carriers with their rate decks, and phones that make real SIP calls over
-loopback; then a bill, the books, and what you need to dial in with a softphone of your own. It stays up until Ctrl-C,
-and leaves nothing behind.`,
+loopback; then a bill, the month of the commune that owns the trunks with each member's part of it, the books, and what
+you need to dial in with a softphone of your own. It stays up until Ctrl-C, and leaves nothing behind.`,
 		Example: "  telecommune demo\n  telecommune demo --once",
 		Args:    takes(0),
 	}
@@ -133,14 +133,21 @@ func (d *demo) play(ctx context.Context, started time.Time, once bool) error {
 	if err := list(d.cmd, calls, "account", "number", "trunk", "answered_seconds", "price", "outcome", "sip"); err != nil {
 		return err
 	}
-	if err := d.papers(ctx); err != nil {
+	if err := d.bills(ctx); err != nil {
 		return err
 	}
-	for _, w := range wrong {
+	off, err := d.closeMonth(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.trial(ctx); err != nil {
+		return err
+	}
+	for _, w := range append(wrong, off...) {
 		fmt.Fprintln(d.cmd.ErrOrStderr(), "telecommune: off:", w)
 	}
 	if once {
-		if len(wrong) > 0 {
+		if len(wrong)+len(off) > 0 {
 			return errFigures
 		}
 		d.say("\nAll figures are as they should be.")
@@ -151,8 +158,8 @@ func (d *demo) play(ctx context.Context, started time.Time, once bool) error {
 	return nil
 }
 
-// papers prints what the calls left behind: each caller's bill, and the trial balance.
-func (d *demo) papers(ctx context.Context) error {
+// bills prints those of two callers.
+func (d *demo) bills(ctx context.Context) error {
 	house, err := d.app.bank.Commune(ctx)
 	if err != nil {
 		return err
@@ -172,11 +179,16 @@ func (d *demo) papers(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// trial prints the trial balance of all books.
+func (d *demo) trial(ctx context.Context) error {
 	trial, err := ledger.Trial(ctx, d.app.db.DB, ledger.TrialFilter{})
 	if err != nil {
 		return err
 	}
-	d.say("\nTrial balance (2100 callers' credit, 2200 owed to carriers, 2500 VAT, 4000 revenue, 5000 carrier cost)\n")
+	d.say("\nTrial balance of CALL and of the commune, COM, after the close (`telecommune books sheet` tells it in words)\n")
 	return list(d.cmd, trial)
 }
 
@@ -259,10 +271,11 @@ Dial %s and enter the PIN %s, then any number, such as 00442079460123, and #.
 (That number answers after two seconds and lets you hear yourself. +12125550186 is busy. ## asks for the next number.)
 %s is an echo test.
 
-The bill: %s   account anna, PIN as above.
+Anna's bill and her part of the rent: %s   account anna, PIN as above. Calls of yours
+stand in the month after; choose %s for those above.
 
 Ctrl-C ends the demo and removes all of it.`,
-		d.app.engine.Addr(), softphoneUser, d.world.password, gateway, d.world.pins["anna"], echoNumber, d.pages())
+		d.app.engine.Addr(), softphoneUser, d.world.password, gateway, d.world.pins["anna"], echoNumber, d.pages(), d.world.month.Words())
 }
 
 func (d *demo) pages() string { return fmt.Sprintf("http://%s/", d.app.pages.Addr()) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"telecommune/billing"
+	"telecommune/billing/ledger"
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
 	"telecommune/internal/money"
@@ -112,6 +113,7 @@ type world struct {
 	carriers []*simcarrier.Carrier
 	pins     map[string]string // by account
 	password string            // of the softphone
+	month    ledger.Period     // of the commune
 }
 
 func (w world) close() {
@@ -129,7 +131,7 @@ func (d *demo) build(ctx context.Context) error {
 	if _, err := d.app.bank.SetVAT(ctx, "CALL", vat); err != nil {
 		return err
 	}
-	return errors.Join(d.buildWaysIn(ctx), d.buildTrunks(ctx), d.buildPeople(ctx), d.app.picture.refresh(ctx))
+	return errors.Join(d.buildWaysIn(ctx), d.buildTrunks(ctx), d.buildPeople(ctx), d.buildCommune(ctx), d.app.picture.refresh(ctx))
 }
 
 func (d *demo) buildWaysIn(ctx context.Context) error {
@@ -164,7 +166,7 @@ func (d *demo) buildTrunks(ctx context.Context) error {
 			Default: simcarrier.Behaviour{Ring: 2 * time.Second, Sound: simcarrier.Echo},
 			Numbers: map[string]simcarrier.Behaviour{},
 		}
-		t := routing.Trunk{Code: code, Carrier: code, Transport: "udp", Channels: 30, Enabled: true}
+		t := routing.Trunk{Code: code, Carrier: code, Transport: "udp", Channels: 30, Enabled: true, Asset: code}
 		if code == "alpha" {
 			c.User, c.Password, t.User, t.Password = carrierUser, carrierSecret, carrierUser, carrierSecret
 		}

@@ -64,6 +64,8 @@ var hints = []struct {
 	{commune.ErrUnlet, "let it from that day on with `telecommune asset let CODE`, or take the use back with `telecommune asset waive CODE`"},
 	{commune.ErrLet, "`telecommune agreement notice CODE` ends the agreement first"},
 	{commune.ErrNoContribution, "another active member says that he saw the work, with --attested-by"},
+	{commune.ErrNotSEPA, "pay by another way of your bank's"},
+	{commune.ErrUses, "nothing was reported: put the line right and report the whole file again"},
 	{commune.ErrNoIBAN, "`telecommune member set CODE --iban IBAN` tells it"},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
 
