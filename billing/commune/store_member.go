@@ -17,7 +17,8 @@ type Joining struct {
 	AttestedBy string `json:"attested_by,omitempty"` // another active member; only the first needs none (D-36)
 }
 
-// Join issues a share for work. Nobody can be refused who worked and whose work is attested (R10); there is no other way
+// Join issues a share for work; it costs nothing, and nothing is paid for it at the end (P-13: nominal 0, so that neither has
+// an entry). Nobody can be refused who worked and whose work is attested (R10); there is no other way
 // to a share. ErrNoContribution, ErrSecondShare, ErrUnknown.
 func (c *Commune) Join(ctx context.Context, a Act, j Joining) error {
 	o, err := c.begin(ctx, a, "member-join", j, alsoLater)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"telecommune/billing/commune"
@@ -241,4 +244,37 @@ func TestForfeit(t *testing.T) {
 		return err
 	})
 	s.on("2027-11-02", commune.ErrState, forfeit(""))
+}
+
+// TestPoliciesHaveTheirNumbers: each policy of economics.md 8 stands where docs/commune.md says, with its number beside it,
+// or is one of those that are voted.
+func TestPoliciesHaveTheirNumbers(t *testing.T) {
+	page, err := os.ReadFile("../../docs/commune.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{"P-17": true} // the treasurer's to keep
+	for _, p := range commune.Policies {
+		found[p.Number] = true
+	}
+	number, file := regexp.MustCompile(`P-\d\d`), regexp.MustCompile("`([a-z_/]+\\.go)`")
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "| P-") {
+			continue
+		}
+		for _, policy := range number.FindAllString(line, -1) {
+			for _, name := range file.FindAllStringSubmatch(line, -1) {
+				code, err := os.ReadFile("../" + name[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				found[policy] = found[policy] || strings.Contains(string(code), policy)
+			}
+		}
+	}
+	for n := 1; n <= 17; n++ {
+		if policy := fmt.Sprintf("P-%02d", n); !found[policy] {
+			t.Errorf("%s has no place in the code", policy)
+		}
+	}
 }
