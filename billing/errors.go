@@ -25,7 +25,8 @@ var (
 	ErrSpendLimit = errors.New("the account has spent what it may for now")
 	// ErrCountryBarred is returned by Authorise for a number outside Limits.Countries.
 	ErrCountryBarred = errors.New("the account may not call this country")
-	// ErrBlocked is returned by Authorise, IssueVouchers and, for a transfer, Book when the account is blocked.
+	// ErrBlocked is returned by Authorise, IssueVouchers and, for a transfer, Book when the account is blocked. Authorise finds
+	// all accounts of an enterprise blocked that does not work (economics.md 4).
 	ErrBlocked = errors.New("the account is blocked")
 	// ErrNotFound is returned by whatever is given the code or id of something that does not exist.
 	ErrNotFound = errors.New("not found")

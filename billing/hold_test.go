@@ -137,6 +137,29 @@ func TestAuthoriseRefused(t *testing.T) {
 	h.wantAccount(t, "ana", money.Unit, 0)
 }
 
+// TestEnterpriseThatDoesNotWork: its callers are known and make no calls, whatever credit they have; they get it back.
+func TestEnterpriseThatDoesNotWork(t *testing.T) {
+	h := newHouse(t)
+	h.account(t, "ana", money.Unit)
+	if err := h.AddPhone(t.Context(), billing.Phone{Number: "+49301234567", Account: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	for state, works := range map[string]bool{"proposed": false, "suspended": false, "wound_up": false, "active": true} {
+		if _, err := h.db.Exec(`UPDATE enterprise SET state = $1 WHERE code = 'CALL'`, state); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Authorise(t.Context(), request("ana", 1)); works != (err == nil) || !works && !errors.Is(err, billing.ErrBlocked) {
+			t.Errorf("%s: %v", state, err)
+		}
+		if c, err := h.ByPhone(t.Context(), "+49301234567"); err != nil || c.Blocked == works || c.Account != "ana" {
+			t.Errorf("%s: %+v, %v", state, c, err)
+		}
+		if _, err := h.Book(t.Context(), billing.Booking{Kind: billing.Refund, Account: "ana", Amount: money.Cent, Key: "refund " + state}); err != nil {
+			t.Errorf("%s: %v", state, err)
+		}
+	}
+}
+
 func TestCreditLimitCanBeCalledOn(t *testing.T) {
 	h := newHouse(t)
 	if _, err := h.AddAccount(t.Context(), billing.NewAccount{Code: "ana", Limit: 2 * money.Cent}); err != nil {

@@ -19,7 +19,7 @@ const (
 )
 
 const selectCaller = `
-SELECT a.code AS account, a.enterprise, a.tariff, a.call_limit AS calllimit, a.blocked, k.currency, e.vat_percent AS vat,
+SELECT a.code AS account, a.enterprise, a.tariff, a.call_limit AS calllimit, a.blocked OR e.state <> 'active' AS blocked, k.currency, e.vat_percent AS vat,
     COALESCE(t.passes_access, false) AS passes_access
 FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN book k ON k.code = a.enterprise
     LEFT JOIN tariff t ON t.name = a.tariff`

@@ -90,9 +90,9 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 	perMinute, _ := r.quote().Told()
 	err := s.db.GetContext(ctx, &booked, `
 		WITH locked AS MATERIALIZED (
-		    SELECT a.code, a.blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
+		    SELECT a.code, a.blocked OR e.state <> 'active' AS blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
 		        b.held, b.balance - b.held + b.credit_limit AS free
-		    FROM account a JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
+		    FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
 		    WHERE (SELECT newest_run($6, $15)) AND a.code = $1
 		    FOR UPDATE OF b
 		), limited AS MATERIALIZED (

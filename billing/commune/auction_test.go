@@ -136,29 +136,3 @@ func TestBestRentalBid(t *testing.T) {
 		}
 	}
 }
-
-// TestStates goes through every state and step: what the table does not have is refused.
-func TestStates(t *testing.T) {
-	may := map[commune.State]map[commune.Step]commune.State{
-		commune.Unknown:    {commune.StepRequest: commune.Requested, commune.StepGift: commune.Vacant},
-		commune.Requested:  {commune.StepBondsClear: commune.Funded, commune.StepBondsFail: commune.Failed},
-		commune.Failed:     {commune.StepRequest: commune.Requested},
-		commune.Funded:     {commune.StepAcquire: commune.Let},
-		commune.Let:        {commune.StepNotice: commune.Let, commune.StepReturn: commune.Vacant},
-		commune.Vacant:     {commune.StepRentalBid: commune.Let, commune.StepNoRentalBid: commune.NoDemand},
-		commune.NoDemand:   {commune.StepRentalBid: commune.Let, commune.StepNoRentalBid: commune.NoDemand, commune.StepLiquidate: commune.Liquidated},
-		commune.Liquidated: {},
-	}
-	steps := []commune.Step{
-		commune.StepRequest, commune.StepBondsClear, commune.StepBondsFail, commune.StepAcquire, commune.StepGift, commune.StepNotice,
-		commune.StepReturn, commune.StepRentalBid, commune.StepNoRentalBid, commune.StepLiquidate,
-	}
-	for from, leads := range may {
-		for _, step := range steps {
-			got, err := from.After(step)
-			if want, allowed := leads[step]; allowed && (err != nil || got != want) || !allowed && !errors.Is(err, commune.ErrState) {
-				t.Errorf("%s, %s: %s, %v", from, step, got, err)
-			}
-		}
-	}
-}

@@ -2,6 +2,9 @@ package commune
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"telecommune/billing/ledger"
 	"telecommune/internal/money"
@@ -70,7 +73,8 @@ type Figures struct {
 	Interest       map[string]money.Amount `json:"interest"` // accrued
 	InterestPaid   map[string]money.Amount `json:"interest_paid"`
 	Redeemed       map[string]money.Amount `json:"redeemed"`
-	Remainder      map[string]money.Amount `json:"remainder"` // rent passed to the pool
+	Remainder      map[string]money.Amount `json:"remainder"`               // rent passed to the pool
+	Distributions  map[string]money.Amount `json:"distributions,omitempty"` // of enterprises, and what was left of those wound up
 	MutualExpenses money.Amount            `json:"mutual_expenses"`
 	Levy           money.Amount            `json:"levy"`
 	Pool           money.Amount            `json:"pool"` // after the levy, before the split
@@ -266,7 +270,6 @@ func (s *sheet) serve(b Bonds, day ledger.Date, cash, due money.Amount) (served,
 // expenses is step 5.
 func (c *closing) expenses() error {
 	for i, e := range c.Expenses {
-		c.result.Figures.MutualExpenses = c.add(c.result.Figures.MutualExpenses, e.Amount)
 		text := "Mutual expense"
 		if e.Text != "" {
 			text += ": " + e.Text
@@ -293,8 +296,26 @@ func (c *closing) assetResults() error {
 			c.debit(sub("3200", a.Code), a.Collected), c.credit(pool, a.Collected))
 	}
 	expenses, amount := c.clear("5400")
+	c.result.Figures.MutualExpenses = amount // with what an enterprise that was wound up lacked
 	c.post("expenses", "close", "Mutual expenses", c.debit(pool, amount), expenses)
+	c.distributions()
 	return nil
+}
+
+// distributions brings what enterprises gave to the pool (P-16, T-21).
+func (c *closing) distributions() {
+	for _, account := range slices.Sorted(maps.Keys(c.balances)) {
+		enterprise, is := strings.CutPrefix(account, sub("4300", ""))
+		if !is || c.balances[account] == 0 {
+			continue
+		}
+		line, amount := c.clear(account)
+		if c.result.Figures.Distributions == nil {
+			c.result.Figures.Distributions = map[string]money.Amount{}
+		}
+		c.result.Figures.Distributions[enterprise] = -amount
+		c.post("distribution:"+enterprise, "close", "Distribution of "+enterprise, line, c.debit(pool, amount))
+	}
 }
 
 // earned closes what an asset earned and cost to its rent surplus, in one net line.

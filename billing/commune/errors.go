@@ -34,6 +34,8 @@ var (
 	ErrNotMember = errors.New("not_a_member")
 	// ErrAmount is returned for an amount that is not positive where it must be, or no multiple of the unit asked for.
 	ErrAmount = errors.New("amount_precision")
+	// ErrEarly is returned by what has its day: a step against rent that does not come, a lapse, a limitation (P-12, P-14).
+	ErrEarly = errors.New("too_early")
 	// ErrConflict is returned by every operation whose key was used before for something else.
 	ErrConflict = errors.New("idempotency_conflict")
 	// ErrUnlet is returned by the close of a month in which an asset was used that nobody had rented (design.md 9.5).

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,20 +21,14 @@ import (
 // TestHistories lets a commune do whatever it can in any order, and looks at every invariant of economics.md 9 after each
 // step. What is refused must be refused for a reason that the package names, and leave no trace.
 func TestHistories(t *testing.T) {
-	checks, steps := "6", "60"
+	checks, steps := 6, "60"
 	if os.Getenv("TELECOMMUNE_LONG") != "" {
-		checks, steps = "40", "100"
+		checks, steps = 60, "120"
 	}
-	for name, value := range map[string]string{"rapid.checks": checks, "rapid.steps": steps} {
-		before := flag.Lookup(name).Value.String()
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-		defer flag.Set(name, before) //nolint:errcheck // it was a value of that flag
-	}
+	set(t, "rapid.steps", steps)
 	db := pgtest.New(t)
 	allowed := map[string]int{}
-	rapid.Check(t, func(rt *rapid.T) {
+	rapidFew(t, checks, func(rt *rapid.T) {
 		tx, err := db.Beginx()
 		if err != nil {
 			t.Fatal(err)
@@ -46,6 +41,8 @@ func TestHistories(t *testing.T) {
 			"pay rent": v.payRent, "order rent": v.orderRent, "write off": v.writeOff, "deposit": v.deposit, "apply deposit": v.applyDeposit, "refund deposit": v.refundDeposit,
 			"notice": v.notice, "let": v.let, "liquidate": v.liquidate, "wage": v.wage, "expense": v.expense, "levy": v.levy,
 			"dividend": v.dividend, "settle": v.settle, "call": v.call, "usage": v.usage, "top up": v.topUp, "close": v.close,
+			"work": v.work, "lapse": v.lapse, "end": v.end, "forfeit": v.forfeit, "vote": v.vote, "found": v.foundEnterprise, "move": v.moveEnterprise,
+			"wind up": v.windUp, "distribute": v.distribute, "arrears": v.arrears, "take back": v.takeBack, "default": v.defaulted,
 			"": v.check,
 		})
 	})
@@ -54,11 +51,29 @@ func TestHistories(t *testing.T) {
 	}
 	for _, op := range []string{
 		"join", "leave", "request", "auction", "acquire", "gift", "order rent", "pay rent", "deposit", "notice", "let", "wage", "expense", "levy", "dividend", "call", "close",
+		"work", "lapse", "end", "forfeit", "vote", "found", "suspend", "resume", "wind up", "distribute", "arrears", "take back",
 	} {
 		if allowed[op] == 0 {
 			t.Errorf("no history had a step %q that went well: %v", op, allowed)
 		}
 	}
+}
+
+// rapidFew is rapid.Check with so many checks.
+func rapidFew(t *testing.T, checks int, check func(*rapid.T)) {
+	t.Helper()
+	set(t, "rapid.checks", strconv.Itoa(checks))
+	rapid.Check(t, check)
+}
+
+// set sets a flag until the test ends.
+func set(t *testing.T, name, value string) {
+	t.Helper()
+	before := flag.Lookup(name).Value.String()
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { flag.Set(name, before) }) //nolint:errcheck // it was a value of that flag
 }
 
 // village is a commune whose history is made up.
@@ -101,7 +116,8 @@ func (v *village) found() {
 	}
 	v.post("opening", ledger.Debit("CALL", "1000", 50_000*money.Cent), ledger.Credit("CALL", "3900", 50_000*money.Cent))
 	v.buy()
-	v.post("opening", ledger.Debit("HOST", "1000", 5_000*money.Cent), ledger.Credit("HOST", "3900", 5_000*money.Cent))
+	v.post("opening", ledger.Debit("HOST", "1000", 5_000*money.Cent), ledger.Credit("HOST", "3900", 4_000*money.Cent), ledger.Credit("HOST", "3000", 1_000*money.Cent),
+		ledger.Debit("COM", "1300:HOST", 1_000*money.Cent), ledger.Credit("COM", "3100:general", 1_000*money.Cent))
 }
 
 // buy buys the first asset with bonds, so that every history has some.
@@ -155,7 +171,7 @@ func (v *village) do(rt *rapid.T, name string, op func(commune.Act) error) {
 	}
 	for _, known := range []error{
 		commune.ErrUnknown, commune.ErrState, commune.ErrPeriodOpen, commune.ErrFunds, commune.ErrNotLet, commune.ErrLet, commune.ErrCoverage,
-		commune.ErrSecondShare, commune.ErrNoContribution, commune.ErrNotMember, ledger.ErrOverdrawn,
+		commune.ErrSecondShare, commune.ErrNoContribution, commune.ErrNotMember, commune.ErrEarly, commune.ErrAmount, ledger.ErrOverdrawn, ledger.ErrBookClosed,
 	} {
 		if errors.Is(err, known) {
 			v.exec(rt, `ROLLBACK TO SAVEPOINT step`)
@@ -334,7 +350,11 @@ func (v *village) deposit(rt *rapid.T) {
 
 func (v *village) applyDeposit(rt *rapid.T) {
 	g := v.running(rt)
-	v.do(rt, "apply deposit", func(a commune.Act) error { return v.ApplyDeposit(v.Context(), a, g) })
+	apply := v.ApplyDeposit
+	if rapid.Bool().Draw(rt, "without timetable") {
+		apply = v.DepositApplied
+	}
+	v.do(rt, "apply deposit", func(a commune.Act) error { return apply(v.Context(), a, g) })
 }
 
 func (v *village) refundDeposit(rt *rapid.T) {
@@ -430,6 +450,107 @@ func (v *village) call(rt *rapid.T) {
 func (v *village) usage(rt *rapid.T) {
 	u := commune.Use{Asset: asset(rt), Units: rapid.Int64Range(1, 9_000_000).Draw(rt, "units")}
 	v.do(rt, "usage", func(a commune.Act) error { return v.Report(v.Context(), a, u) })
+}
+
+func (v *village) work(rt *rapid.T) {
+	j := commune.Joining{Member: member(rt), Enterprise: enterprise(rt), AttestedBy: rapid.SampledFrom([]string{"M0", "M1", ""}).Draw(rt, "attested by")}
+	v.do(rt, "work", func(a commune.Act) error { return v.Work(v.Context(), a, j) })
+}
+
+func (v *village) lapse(rt *rapid.T) {
+	m := fmt.Sprint("M", rapid.IntRange(1, members).Draw(rt, "member"))
+	v.do(rt, "lapse", func(a commune.Act) error { return v.Lapse(v.Context(), a, m) })
+}
+
+func (v *village) end(rt *rapid.T) {
+	e := commune.Ending{Member: fmt.Sprint("M", rapid.IntRange(1, members).Draw(rt, "member")), Death: rapid.Bool().Draw(rt, "death"), Text: "so it was"}
+	v.do(rt, "end", func(a commune.Act) error { return v.End(v.Context(), a, e) })
+}
+
+func (v *village) forfeit(rt *rapid.T) {
+	m := member(rt)
+	v.do(rt, "forfeit", func(a commune.Act) error {
+		_, err := v.Forfeit(v.Context(), a, m)
+		return err
+	})
+}
+
+// vote makes policies short, so that a history gets to what they forbid.
+func (v *village) vote(rt *rapid.T) {
+	p := rapid.SampledFrom(commune.Policies).Draw(rt, "policy")
+	vote := commune.Vote{Policy: p.Name, Value: rapid.IntRange(0, 2).Draw(rt, "value"), From: v.day, Text: "all"}
+	if p.Name == commune.StandingLevy {
+		vote.Value *= 1000
+	}
+	v.do(rt, "vote", func(a commune.Act) error {
+		vote.From = a.Date
+		return v.VotePolicy(v.Context(), a, vote)
+	})
+}
+
+func (v *village) foundEnterprise(rt *rapid.T) {
+	p := commune.Proposal{Code: "NEWS", Name: "News", Member: member(rt)}
+	v.do(rt, "found", func(a commune.Act) error { return v.ProposeEnterprise(v.Context(), a, p) })
+	r := commune.Resolution{Enterprise: "NEWS", Text: "all"}
+	v.do(rt, "start", func(a commune.Act) error { return v.StartEnterprise(v.Context(), a, r) })
+}
+
+func (v *village) moveEnterprise(rt *rapid.T) {
+	r := commune.Resolution{Enterprise: "HOST", Text: "all"}
+	if rapid.Bool().Draw(rt, "resume") {
+		v.do(rt, "resume", func(a commune.Act) error { return v.ResumeEnterprise(v.Context(), a, r) })
+		return
+	}
+	v.do(rt, "suspend", func(a commune.Act) error { return v.SuspendEnterprise(v.Context(), a, r) })
+}
+
+// windUp settles what HOST owes as far as it can, and ends it.
+func (v *village) windUp(rt *rapid.T) {
+	var rents []struct {
+		Agreement string        `db:"agreement"`
+		Month     ledger.Period `db:"month"`
+	}
+	err := v.tx.Select(&rents, `SELECT p.agreement, p.month FROM rent_posting p JOIN agreement g ON g.code = p.agreement JOIN enterprise e ON e.code = g.enterprise
+		WHERE e.code = 'HOST' AND e.state = 'suspended' ORDER BY p.agreement, p.month`)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for _, r := range rents {
+		v.do(rt, "write off", func(a commune.Act) error { return v.WriteRentOff(v.Context(), a, r.Agreement, r.Month) })
+		v.do(rt, "refund deposit", func(a commune.Act) error { return v.RefundDeposit(v.Context(), a, r.Agreement) })
+	}
+	for i := range members + 1 {
+		w := commune.Wage{Enterprise: "HOST", Member: fmt.Sprint("M", i)}
+		v.do(rt, "wage paid", func(a commune.Act) error { return v.PayWage(v.Context(), a, w) })
+	}
+	v.do(rt, "wind up", func(a commune.Act) error {
+		_, err := v.WindUp(v.Context(), a, commune.Resolution{Enterprise: "HOST", Text: "all"})
+		return err
+	})
+}
+
+func (v *village) distribute(rt *rapid.T) {
+	d := commune.Distribution{Resolution: commune.Resolution{Enterprise: enterprise(rt), Text: "its workers"}, Amount: cents(rt, 500)}
+	v.do(rt, "distribute", func(a commune.Act) error { return v.Distribute(v.Context(), a, d) })
+}
+
+func (v *village) arrears(rt *rapid.T) {
+	g, _ := v.rented(rt)
+	v.do(rt, "arrears", func(a commune.Act) error { return v.NoticeArrears(v.Context(), a, g) })
+}
+
+func (v *village) takeBack(rt *rapid.T) {
+	g := v.running(rt)
+	v.do(rt, "take back", func(a commune.Act) error { return v.TakeBack(v.Context(), a, g) })
+}
+
+func (v *village) defaulted(rt *rapid.T) {
+	var series []string
+	if err := v.tx.Select(&series, `SELECT code FROM series WHERE cleared ORDER BY code`); err != nil {
+		rt.Fatal(err)
+	}
+	s := rapid.SampledFrom(series).Draw(rt, "series")
+	v.do(rt, "default", func(a commune.Act) error { return v.Default(v.Context(), a, s) })
 }
 
 // orderAll orders all rents of the month to be paid.

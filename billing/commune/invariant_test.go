@@ -63,6 +63,7 @@ func (v *village) check(rt *rapid.T) {
 	}
 	v.checkMirrors(rt, b)
 	v.checkPapers(rt)
+	v.checkStates(rt, b)
 	v.checkBonds(rt, b)
 	v.none(rt, "I-01", `SELECT entry_id::text FROM line GROUP BY entry_id, book HAVING sum(amount) <> 0`)
 	v.none(rt, "I-04", `
@@ -93,10 +94,37 @@ func (v *village) check(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	free := b["COM"]["1000"] - b.owed("COM", "2000") - b.owed("COM", "2050") - b.owed("COM", "2300") -
-		(b.owed("COM", "3100:general") - b["COM"]["1300"]) - undistributed
+		(b.owed("COM", "3100:general") + b.owed("COM", "1300")) - undistributed - b.owed("COM", "4300") - b.owed("COM", "5400")
 	if pool := b.owed("COM", "3200:pool"); pool != free {
 		rt.Fatalf("I-20: the pool is %s, free cash %s", pool, free)
 	}
+}
+
+// checkStates looks at what states say of the rest (economics.md 4).
+func (v *village) checkStates(rt *rapid.T, b balances) {
+	v.none(rt, "an enterprise that does not work rents something", `
+		SELECT g.code FROM agreement g JOIN enterprise e ON e.code = g.enterprise
+		WHERE e.state <> 'active' AND (g.end_on IS NULL OR g.end_on > GREATEST(g.start_on, $1::date))`, string(v.day))
+	var gone []string
+	if err := v.tx.Select(&gone, `SELECT e.code FROM enterprise e JOIN book k ON k.code = e.code WHERE e.state = 'wound_up' OR k.closed_on IS NOT NULL`); err != nil {
+		rt.Fatal(err)
+	}
+	for _, e := range gone {
+		for account, balance := range b[e] {
+			if balance != 0 {
+				rt.Fatalf("%s was wound up, and has %s on %s", e, balance, account)
+			}
+		}
+	}
+	v.none(rt, "a series in default whose asset is let", `
+		SELECT s.code FROM series s JOIN agreement g ON g.asset = s.asset
+		WHERE s.defaulted_on IS NOT NULL AND (g.end_on IS NULL OR g.end_on > GREATEST(g.start_on, s.defaulted_on))`)
+	v.none(rt, "notice of a rent before it was due", `SELECT agreement FROM arrears_notice WHERE day < due_on`)
+	v.none(rt, "dividends that were declared, and neither paid, forfeited nor owed", `
+		SELECT m.code FROM member m
+		WHERE COALESCE((SELECT sum(amount) FROM dividend WHERE member = m.code), 0) - COALESCE((SELECT sum(amount) FROM payout WHERE member = m.code), 0)
+		    - COALESCE((SELECT sum(amount) FROM forfeit WHERE member = m.code), 0)
+		    <> -COALESCE((SELECT sum(amount) FROM line WHERE book = 'COM' AND account = '2000:' || m.code), 0)`)
 }
 
 // checkMirrors is I-03 with D-19: what one book says of another.
@@ -104,6 +132,9 @@ func (v *village) checkMirrors(rt *rapid.T, b balances) {
 	for _, e := range []string{"CALL", "HOST"} {
 		if b.owed("COM", "2050:"+e) != b[e]["1400"] {
 			rt.Fatalf("I-03: COM owes %s %s, its book says %s", e, b.owed("COM", "2050:"+e), b[e]["1400"])
+		}
+		if b["COM"]["1300:"+e] != b.owed(e, "3000") {
+			rt.Fatalf("I-03: COM has a share of %s in %s, its book says %s", b["COM"]["1300:"+e], e, b.owed(e, "3000"))
 		}
 	}
 	var all []struct {

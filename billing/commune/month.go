@@ -29,7 +29,7 @@ type MemberMonth struct {
 
 	Brought  money.Amount `json:"brought_forward"` // from the month before
 	Rents    money.Amount `json:"rents"`           // what the assets passed to the pool
-	Other    money.Amount `json:"other"`           // sales of assets
+	Other    money.Amount `json:"other"`           // sales of assets, distributions of enterprises, dividends that nobody claimed
 	Expenses money.Amount `json:"mutual_expenses"`
 	Levy     money.Amount `json:"levy"`
 	Pool     money.Amount `json:"pool"`
@@ -207,7 +207,7 @@ func (m MemberMonth) pool() report.Table {
 		}
 	}
 	if m.Other != 0 {
-		add("Sales of assets", m.Other, m.From.Other, false)
+		add("Sales of assets, distributions, unclaimed dividends", m.Other, m.From.Other, false)
 	}
 	if m.Expenses != 0 {
 		add("Mutual expenses", -m.Expenses, m.From.Expenses, false)

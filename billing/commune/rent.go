@@ -15,7 +15,7 @@ type Part struct{ Days, Of int }
 // Guaranteed is the rent of a full month without any use: what bonds can count on (D-15).
 func (t Terms) Guaranteed() money.Amount { return max(t.Fixed, t.Minimum) }
 
-// Rent is what a part of a month costs with so many units used in it: the larger of the minimum and of fixed part plus
+// Rent (P-02) is what a part of a month costs with so many units used in it: the larger of the minimum and of fixed part plus
 // metered part, each rounded half up to the cent (economics.md 5.4, D-14). money.ErrRange.
 func (t Terms) Rent(meter Meter, part Part, units int64) (money.Amount, error) {
 	rent, err := t.rent(meter, part, units)

@@ -40,6 +40,7 @@ const assetState = `CASE
     WHEN a.liquidated_on IS NOT NULL THEN 'liquidated'
     WHEN EXISTS (SELECT FROM agreement g WHERE g.asset = a.code AND g.start_on <= $1::date AND (g.end_on IS NULL OR g.end_on > $1::date))
         THEN 'let'
+    WHEN EXISTS (SELECT FROM series s WHERE s.asset = a.code AND s.cleared AND s.defaulted_on IS NOT NULL) THEN 'defaulted'
     WHEN (SELECT t.agreement IS NULL FROM rental_auction t JOIN act m ON m.key = t.key WHERE t.asset = a.code ORDER BY m.n DESC LIMIT 1)
         THEN 'no_demand'
     ELSE 'vacant' END`
@@ -64,7 +65,7 @@ func (o *op) move(ctx context.Context, asset string, step Step) error {
 	if state == Unknown && step != StepRequest && step != StepGift {
 		return fmt.Errorf("asset %.40q: %w", asset, ErrUnknown)
 	}
-	if _, err := state.After(step); err != nil {
+	if _, err := assetMoves.after(state, step); err != nil {
 		return fmt.Errorf("asset %s: %w", asset, err)
 	}
 	return nil
@@ -109,7 +110,7 @@ func (o *op) offered(ctx context.Context, g Offered) error {
 	case used:
 		return fmt.Errorf("there is an agreement %s already: %w", g.Code, ErrState)
 	case g.Enterprise != "":
-		return o.knownEnterprise(ctx, g.Enterprise)
+		return o.working(ctx, g.Enterprise)
 	}
 	return o.knownMember(ctx, g.Member)
 }
@@ -216,8 +217,13 @@ func (o *op) own(ctx context.Context, t Thing, cost money.Amount) error {
 	return err
 }
 
-// execute starts an agreement (R15).
+// execute starts an agreement (R15). An enterprise must be working then: it may have been suspended since it was offered.
 func (o *op) execute(ctx context.Context, asset string, g Offered, start ledger.Date) error {
+	if g.Enterprise != "" {
+		if err := o.working(ctx, g.Enterprise); err != nil {
+			return err
+		}
+	}
 	_, err := o.tx.ExecContext(ctx, `
 		INSERT INTO agreement (code, asset, enterprise, member, fixed, minimum, rate, included, start_on)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::date)`, g.Code, asset, nullable(g.Enterprise), nullable(g.Member),

@@ -95,7 +95,10 @@ func (c *Commune) situation(ctx context.Context, p ledger.Period) (s Situation, 
 		return s, err
 	}
 	err = c.tx.GetContext(ctx, &s.Levy, `SELECT amount, bps FROM levy_vote WHERE month = $1 ORDER BY n DESC LIMIT 1`, p)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) {
+		s.Levy.BPS, err = c.policy(ctx, StandingLevy, p.Last())
+	}
+	if err != nil {
 		return s, err
 	}
 	if s.Members, err = c.memberDays(ctx, p); err != nil {

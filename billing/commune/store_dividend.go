@@ -55,6 +55,62 @@ func (c *Commune) PayDividend(ctx context.Context, a Act, e Election) (money.Amo
 	return amount, o.post(ctx, fmt.Sprintf("Dividend %s by %s", e.Member, way), lines...)
 }
 
+// Forfeit brings dividends of a member back to the pool that were declared longer ago than the members voted and not claimed
+// since (economics.md 4), and gives their amount. Payouts count for the oldest dividends first. ErrEarly with the day from
+// which there is something, ErrState when nothing is payable, ErrUnknown.
+func (c *Commune) Forfeit(ctx context.Context, a Act, member string) (money.Amount, error) {
+	o, err := c.begin(ctx, a, "dividend-forfeit", member, inOpenMonth)
+	if err != nil {
+		return 0, err
+	}
+	if o.again {
+		return one[money.Amount](ctx, c, "forfeit", o.Key, `SELECT amount FROM forfeit WHERE key = $1`)
+	}
+	if err := c.knownMember(ctx, member); err != nil {
+		return 0, err
+	}
+	months, err := c.policy(ctx, Limitation, o.day)
+	if err != nil {
+		return 0, err
+	}
+	unclaimed, err := c.unclaimed(ctx, member)
+	if err != nil {
+		return 0, err
+	}
+	var amount money.Amount
+	last := ledger.PeriodOf(o.day).AddMonths(-months - 1)
+	for _, d := range unclaimed {
+		if d.Month <= last {
+			amount += d.Open
+		}
+	}
+	switch {
+	case len(unclaimed) == 0:
+		return 0, fmt.Errorf("%s has no dividend that was not claimed: %w", member, ErrState)
+	case amount == 0:
+		return 0, fmt.Errorf("the oldest dividend of %s is that of %s, it may be claimed before %s: %w",
+			member, unclaimed[0].Month, unclaimed[0].Month.AddMonths(months+1).First(), ErrEarly)
+	}
+	_, err = c.tx.ExecContext(ctx, `INSERT INTO forfeit (key, member, day, amount) VALUES ($1, $2, $3::date, $4)`, o.Key, member, string(o.day), amount)
+	if err != nil {
+		return 0, err
+	}
+	return amount, o.post(ctx, "Dividends that "+member+" did not claim",
+		ledger.Debit(c.book, sub("2000", member), amount), ledger.Credit(c.book, pool, amount))
+}
+
+// unclaimed lists the dividends of a member that were neither paid nor forfeited, the oldest first.
+func (c *Commune) unclaimed(ctx context.Context, member string) (open []openRent, err error) {
+	err = c.tx.SelectContext(ctx, &open, `
+		WITH taken AS (
+		    SELECT COALESCE((SELECT sum(amount) FROM payout WHERE member = $1), 0) + COALESCE((SELECT sum(amount) FROM forfeit WHERE member = $1), 0) AS amount
+		), declared AS (
+		    SELECT month, amount, sum(amount) OVER (ORDER BY month) AS so_far FROM dividend WHERE member = $1
+		)
+		SELECT d.month, LEAST(d.amount, d.so_far - t.amount)::bigint AS open FROM declared d, taken t WHERE d.so_far > t.amount ORDER BY d.month`, member)
+	return open, translate(err)
+}
+
 // Settle pays an enterprise what the commune owes it for call credit. ErrFunds, ErrState, ErrUnknown.
 func (c *Commune) Settle(ctx context.Context, a Act, enterprise string, amount money.Amount) error {
 	o, err := c.begin(ctx, a, "settlement", []any{enterprise, amount}, inOpenMonth)

@@ -23,6 +23,9 @@ func (c *Commune) Notice(ctx context.Context, a Act, agreement string, end ledge
 	if err != nil {
 		return err
 	}
+	if err := o.moveAgreement(ctx, g, StepNotice); err != nil {
+		return err
+	}
 	if g.End != "" || end < max(o.day, g.Start) {
 		return fmt.Errorf("%s can't end on %s: it ends already, or that day is over: %w", g.Code, end, ErrState)
 	}
@@ -138,7 +141,7 @@ func (o *op) lettable(ctx context.Context, l Letting) error {
 	if taken {
 		return fmt.Errorf("asset %s is let on %s or later: %w", l.Asset, l.Start, ErrLet)
 	}
-	if _, err := state.After(StepRentalBid); err != nil {
+	if _, err := assetMoves.after(state, StepRentalBid); err != nil {
 		return fmt.Errorf("asset %s: %w", l.Asset, err)
 	}
 	err = o.tx.GetContext(ctx, &used, `
@@ -164,7 +167,7 @@ func (o *op) bidders(ctx context.Context, bids []RentalBid) error {
 		if err := o.active(ctx, b.Bidder); err != nil {
 			return err
 		}
-		if err := o.knownEnterprise(ctx, b.Enterprise); err != nil {
+		if err := o.working(ctx, b.Enterprise); err != nil {
 			return err
 		}
 	}

@@ -19,9 +19,11 @@ import (
 type Member struct {
 	Code    string       `json:"code" db:"code"`
 	Name    string       `json:"name" db:"name"`
-	State   string       `json:"state" db:"state"` // active or former
+	State   State        `json:"state" db:"state"` // active, leaving or former
 	Joined  ledger.Date  `json:"joined" db:"joined"`
 	Left    ledger.Date  `json:"left" db:"left_on"`
+	Worked  ledger.Date  `json:"worked" db:"worked"` // last
+	Lapses  ledger.Date  `json:"lapses" db:"-"`      // from that day on the membership may lapse (P-14); none unless active
 	IBAN    string       `json:"iban" db:"iban"`
 	Account string       `json:"account" db:"account"` // of a caller, that takes dividends as credit
 	Payable money.Amount `json:"payable" db:"payable"` // dividends
@@ -41,12 +43,27 @@ func (s *Store) Member(ctx context.Context, day ledger.Date, code string) (Membe
 func (s *Store) members(ctx context.Context, day ledger.Date, code string) (all []Member, err error) {
 	err = s.db.SelectContext(ctx, &all, `
 		SELECT m.code, m.name, m.iban, COALESCE(m.account, '') AS account, h.issued_on AS joined, h.cancelled_on AS left_on,
-		    CASE WHEN h.issued_on <= $1::date AND (h.cancelled_on IS NULL OR h.cancelled_on > $1::date) THEN 'active' ELSE 'former' END AS state,
+		    CASE WHEN h.issued_on <= $1::date AND h.cancelled_on > $1::date THEN 'leaving'
+		        WHEN h.issued_on <= $1::date AND h.cancelled_on IS NULL THEN 'active' ELSE 'former' END AS state,
+		    (SELECT max(day) FROM contribution WHERE member = m.code) AS worked,
 		    COALESCE((SELECT -sum(l.amount)::bigint FROM line l WHERE l.book = 'COM' AND l.account = '2000:' || m.code), 0) AS payable
 		FROM member m LEFT JOIN LATERAL (
 		    SELECT issued_on, cancelled_on FROM share WHERE member = m.code ORDER BY issued_on DESC LIMIT 1) AS h ON true
 		WHERE $2 = '' OR m.code = $2 ORDER BY m.code COLLATE "C"`, string(day), code)
-	return all, translate(err)
+	if err != nil {
+		return nil, translate(err)
+	}
+	p, err := policyNamed(IdleMonths)
+	if err != nil {
+		return nil, err
+	}
+	idle, err := voted(ctx, s.db, p, day)
+	for i := range all {
+		if all[i].State == Active {
+			all[i].Lapses = lapses(all[i].Worked, idle.Value)
+		}
+	}
+	return all, err
 }
 
 // first gives the one row of a list that was asked for by its code, or ErrUnknown.
@@ -111,7 +128,7 @@ func (s *Store) assets(ctx context.Context, day ledger.Date, code string) (all [
 type Contract struct {
 	Agreement
 
-	State   string       `json:"state" db:"state"` // running, notice_given or ended
+	State   State        `json:"state" db:"state"`
 	Deposit money.Amount `json:"deposit" db:"deposit"`
 	Open    money.Amount `json:"open" db:"open"` // rent
 }
@@ -131,7 +148,7 @@ func (s *Store) contracts(ctx context.Context, day ledger.Date, code string) (al
 	err = s.db.SelectContext(ctx, &all, `
 		SELECT g.code, g.asset, COALESCE(g.enterprise, '') AS enterprise, COALESCE(g.member, '') AS member, g.fixed, g.minimum,
 		    g.rate, g.included, g.start_on, g.end_on,
-		    CASE WHEN g.end_on <= $1::date THEN 'ended' WHEN g.end_on IS NOT NULL THEN 'notice_given' ELSE 'running' END AS state,
+		    `+agreementState+` AS state,
 		    COALESCE((SELECT -sum(amount)::bigint FROM line WHERE book = 'COM' AND account = '2300:' || g.code), 0) AS deposit,
 		    COALESCE((SELECT sum(amount)::bigint FROM line WHERE book = 'COM' AND account = '1100:' || g.code), 0) AS open
 		FROM agreement g WHERE $2 = '' OR g.code = $2 ORDER BY g.code COLLATE "C"`, string(day), code)
@@ -148,14 +165,18 @@ type RentDue struct {
 	Collected  money.Amount  `json:"collected" db:"collected"`
 	WrittenOff money.Amount  `json:"written_off" db:"written_off"`
 	Open       money.Amount  `json:"open" db:"open"`
+	Noticed    ledger.Date   `json:"noticed" db:"noticed"` // that it is overdue
+	State      string        `json:"state" db:"state"`     // open, in_arrears, part_paid, paid or written_off
 }
 
 // Rents lists the rents that were posted, of one agreement or all of them, the newest month first.
 func (s *Store) Rents(ctx context.Context, agreement string) (all []RentDue, err error) {
 	err = s.db.SelectContext(ctx, &all, `
 		SELECT p.agreement, p.month, p.days, p.units, p.amount, COALESCE(s.collected, 0) AS collected, COALESCE(s.written_off, 0) AS written_off,
-		    p.amount - COALESCE(s.collected, 0) - COALESCE(s.written_off, 0) AS open
-		FROM rent_posting p LEFT JOIN (
+		    p.amount - COALESCE(s.collected, 0) - COALESCE(s.written_off, 0) AS open, v.day AS noticed,
+		    CASE WHEN p.amount = COALESCE(s.collected, 0) THEN 'paid' WHEN p.amount = COALESCE(s.collected, 0) + COALESCE(s.written_off, 0) THEN 'written_off'
+		        WHEN v.day IS NOT NULL THEN 'in_arrears' WHEN s.collected > 0 THEN 'part_paid' ELSE 'open' END AS state
+		FROM rent_posting p LEFT JOIN arrears_notice v ON v.agreement = p.agreement AND v.month = p.month LEFT JOIN (
 		    SELECT agreement, month, COALESCE(sum(amount) FILTER (WHERE way <> 'written_off'), 0)::bigint AS collected,
 		        COALESCE(sum(amount) FILTER (WHERE way = 'written_off'), 0)::bigint AS written_off
 		    FROM rent_settlement GROUP BY agreement, month) AS s ON s.agreement = p.agreement AND s.month = p.month
@@ -168,7 +189,7 @@ type Issue struct {
 	Series
 	Offer       money.Amount  `json:"offer" db:"offer"`
 	CapBPS      int           `json:"cap_bps" db:"cap_bps"`
-	State       string        `json:"state" db:"state"` // failed, funded, servicing, redeemed or closed
+	State       string        `json:"state" db:"state"` // failed, funded, servicing, in_arrears, defaulted, redeemed or closed
 	Outstanding money.Amount  `json:"outstanding" db:"outstanding"`
 	InterestDue money.Amount  `json:"interest_due" db:"interest_due"`
 	Shortfall   *money.Amount `json:"shortfall,omitempty" db:"shortfall"` // after its asset was sold
@@ -192,9 +213,10 @@ func (s *Store) issues(ctx context.Context, code string) (all []Issue, err error
 		    FROM line WHERE book = 'COM' AND (account LIKE '2100:%' OR account LIKE '2110:%') GROUP BY 1)
 		SELECT t.code, t.asset, t.issued_on, t.rate_bps, t.term_months, t.principal, t.offer, t.cap_bps, t.shortfall, t.outstanding, t.interest_due,
 		    CASE WHEN NOT t.cleared THEN 'failed' WHEN t.shortfall IS NOT NULL THEN 'closed' WHEN t.outstanding = 0 THEN 'redeemed'
-		    WHEN t.wanted = 'funded' THEN 'funded' ELSE 'servicing' END AS state
+		    WHEN t.wanted = 'funded' THEN 'funded' WHEN t.defaulted_on IS NOT NULL THEN 'defaulted'
+		    WHEN t.interest_due > 0 THEN 'in_arrears' ELSE 'servicing' END AS state
 		FROM (
-		    SELECT s.code, s.asset, s.issued_on, s.rate_bps, s.term_months, s.principal, s.offer, s.cap_bps, s.shortfall, s.cleared, r.state AS wanted,
+		    SELECT s.code, s.asset, s.issued_on, s.rate_bps, s.term_months, s.principal, s.offer, s.cap_bps, s.shortfall, s.cleared, s.defaulted_on, r.state AS wanted,
 		        COALESCE(o.outstanding, 0) AS outstanding, COALESCE(o.interest_due, 0) AS interest_due
 		    FROM series s JOIN asset_request r ON r.key = s.request LEFT JOIN owed o ON o.series = s.code
 		    WHERE $1 = '' OR s.code = $1) AS t
@@ -316,15 +338,33 @@ func (s *Store) Tenancies(ctx context.Context, at time.Time) ([]Tenancy, error) 
 
 // Enterprise is one of the commune's.
 type Enterprise struct {
-	Code  string `json:"code" db:"code"`
-	Name  string `json:"name" db:"name"`
-	Owned int    `json:"owned_bp" db:"owned_bp"` // by the commune, in basis points: all of it
+	Code     string       `json:"code" db:"code"`
+	Name     string       `json:"name" db:"name"`
+	Owned    int          `json:"owned_bp" db:"owned_bp"` // by the commune, in basis points: all of it
+	State    State        `json:"state" db:"state"`
+	Overdue  money.Amount `json:"overdue" db:"overdue"`   // rent that notice of arrears was given of
+	Retained money.Amount `json:"retained" db:"retained"` // result of closed months
 }
 
 // Enterprises lists them.
-func (s *Store) Enterprises(ctx context.Context) (all []Enterprise, err error) {
-	err = s.db.SelectContext(ctx, &all, `SELECT code, name, owned_bp FROM enterprise ORDER BY code COLLATE "C"`)
-	return all, err
+func (s *Store) Enterprises(ctx context.Context) ([]Enterprise, error) { return s.enterprises(ctx, "") }
+
+// Enterprise gives one, or ErrUnknown.
+func (s *Store) Enterprise(ctx context.Context, code string) (Enterprise, error) {
+	rows, err := s.enterprises(ctx, code)
+	return first(rows, err, "enterprise", code)
+}
+
+func (s *Store) enterprises(ctx context.Context, code string) (all []Enterprise, err error) {
+	err = s.db.SelectContext(ctx, &all, `
+		SELECT e.code, e.name, e.owned_bp, `+enterpriseState+` AS state,
+		    COALESCE((SELECT sum(p.amount - COALESCE((
+		        SELECT sum(s.amount) FROM rent_settlement s WHERE s.agreement = p.agreement AND s.month = p.month), 0))::bigint
+		        FROM agreement g JOIN arrears_notice v ON v.agreement = g.code JOIN rent_posting p ON p.agreement = v.agreement AND p.month = v.month
+		        WHERE g.enterprise = e.code), 0) AS overdue,
+		    COALESCE((SELECT -sum(amount)::bigint FROM line WHERE book = e.code AND account = '3900'), 0) AS retained
+		FROM enterprise e WHERE $1 = '' OR e.code = $1 ORDER BY e.code COLLATE "C"`, code)
+	return all, translate(err)
 }
 
 // SetMember changes a member's name, IBAN and account where they are given. ErrUnknown.

@@ -221,15 +221,33 @@ func (c *Commune) PayDeposit(ctx context.Context, a Act, agreement string, amoun
 	return o.post(ctx, "Deposit "+g.Code, g.depositLines(c.book, amount)...)
 }
 
-// ApplyDeposit pays open rents out of the deposit, the oldest first (T-18). ErrState when there is nothing open, or no
-// deposit; ErrUnknown.
+// ApplyDeposit pays open rents out of the deposit, the oldest first (T-18), when they are long enough in arrears (P-12).
+// ErrEarly; ErrState when no notice was given, or there is no deposit; ErrUnknown.
 func (c *Commune) ApplyDeposit(ctx context.Context, a Act, agreement string) error {
+	return c.applyDeposit(ctx, a, agreement, func(o *op, g Agreement) error {
+		due, err := c.arrears(ctx, g.Code)
+		if err != nil {
+			return err
+		}
+		return o.notBefore(ctx, DaysDeposit, due)
+	})
+}
+
+// DepositApplied is ApplyDeposit as a fact of a scenario, which has no timetable (D-19).
+func (c *Commune) DepositApplied(ctx context.Context, a Act, agreement string) error {
+	return c.applyDeposit(ctx, a, agreement, func(*op, Agreement) error { return nil })
+}
+
+func (c *Commune) applyDeposit(ctx context.Context, a Act, agreement string, may func(*op, Agreement) error) error {
 	o, err := c.begin(ctx, a, "deposit-applied", agreement, inOpenMonth)
 	if err != nil || o.again {
 		return err
 	}
 	g, err := c.agreement(ctx, agreement)
 	if err != nil {
+		return err
+	}
+	if err := may(o, g); err != nil {
 		return err
 	}
 	deposit, err := c.deposit(ctx, g.Code)

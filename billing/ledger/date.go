@@ -25,7 +25,10 @@ func ParseDate(s string) (Date, error) {
 func DaysBetween(from, to Date) int { return int(to.midnight().Sub(from.midnight()).Hours() / 24) }
 
 // Next gives the day after it.
-func (d Date) Next() Date { return Date(d.midnight().AddDate(0, 0, 1).Format(time.DateOnly)) }
+func (d Date) Next() Date { return d.AddDays(1) }
+
+// AddDays gives the day so many days after it, or before it if they are negative.
+func (d Date) AddDays(n int) Date { return Date(d.midnight().AddDate(0, 0, n).Format(time.DateOnly)) }
 
 // midnight is the day's first instant in UTC, where all days have 24 hours. A date that is none gives year 1.
 func (d Date) midnight() time.Time {

@@ -17,6 +17,9 @@ func TestDaysAndMonths(t *testing.T) {
 		if got := DaysBetween(tt.from, tt.to); got != tt.days {
 			t.Errorf("%s: %d, want %d", tt.what, got, tt.days)
 		}
+		if got := tt.from.AddDays(tt.days); got != tt.to {
+			t.Errorf("%s: %s, want %s", tt.what, got, tt.to)
+		}
 	}
 	for _, tt := range []struct {
 		from, to Period
@@ -24,6 +27,9 @@ func TestDaysAndMonths(t *testing.T) {
 	}{{"2027-06", "2027-06", 0}, {"2027-12", "2028-01", 1}, {"2028-01", "2027-12", -1}, {"2026-11", "2028-12", 25}} {
 		if got := MonthsBetween(tt.from, tt.to); got != tt.months {
 			t.Errorf("%s to %s: %d, want %d", tt.from, tt.to, got, tt.months)
+		}
+		if got := tt.from.AddMonths(tt.months); got != tt.to {
+			t.Errorf("%d months after %s: %s, want %s", tt.months, tt.from, got, tt.to)
 		}
 	}
 	for p, want := range map[Period]Period{"2027-01": "2026-12", "2028-03": "2028-02", "2027-12": "2027-11"} {

@@ -18,6 +18,8 @@ var (
 	ErrHeld = errors.New("more than is held")
 	// ErrExists is returned by OpenBalance for an account that has a balance row.
 	ErrExists = errors.New("the account keeps a balance already")
+	// ErrBookClosed is returned by Post for a line in the book of an enterprise that was wound up.
+	ErrBookClosed = errors.New("the book is closed for good")
 	// ErrPeriodClosed is returned by Post and Reverse for an entry of a closed period.
 	ErrPeriodClosed = errors.New("period_closed")
 	// ErrPeriodOpen is returned by Close for a period that is not the next.

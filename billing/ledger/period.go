@@ -40,6 +40,9 @@ func (p Period) Next() Period { return Period(p.next().Format(monthOnly)) }
 // Previous gives the month before it.
 func (p Period) Previous() Period { return Period(p.next().AddDate(0, -2, 0).Format(monthOnly)) }
 
+// AddMonths gives the month so many months after it, or before it if they are negative.
+func (p Period) AddMonths(n int) Period { return Period(p.next().AddDate(0, n-1, 0).Format(monthOnly)) }
+
 // MonthsBetween counts the months from one to another, negative if that is the earlier one.
 func MonthsBetween(from, to Period) int {
 	a, b := from.next(), to.next()

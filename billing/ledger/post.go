@@ -78,6 +78,7 @@ func translate(err error) error {
 	}
 	known := map[string]error{
 		"line_book_fkey":         ErrAccount,
+		"line_book_open":         ErrBookClosed,
 		"balance_book_fkey":      ErrAccount,
 		"balance_pkey":           ErrExists,
 		"balance_not_overdrawn":  ErrOverdrawn,

@@ -108,7 +108,7 @@ func (r *run) depositApplied(ctx context.Context, e *event) error {
 	if err := e.done(); err != nil {
 		return err
 	}
-	return refused(e, r.commune.ApplyDeposit(ctx, r.act(e), agreement))
+	return refused(e, r.commune.DepositApplied(ctx, r.act(e), agreement))
 }
 
 func (r *run) depositRefund(ctx context.Context, e *event) error {

@@ -26,8 +26,8 @@ func (r Row) Billed(answered int) int {
 }
 
 // Price gives what a call of so many answered seconds costs: connection fee + rate * billed / 60 as an exact fraction,
-// at least the minimum charge, brought into the commune's currency when it is in another, rounded once to the row's unit. Unanswered, or answered within the grace time, it is 0
-// (economics.md 5.2, D-02, D-03). Retail prices include VAT. What does not fit 64 bits is money.ErrRange; a row that is
+// at least the minimum charge, brought into the commune's currency when it is in another, rounded once to the row's unit
+// (P-01). Unanswered, or answered within the grace time, it is 0 (economics.md 5.2, D-02, D-03). Retail prices include VAT. What does not fit 64 bits is money.ErrRange; a row that is
 // none, such as the zero Row, is ErrRow.
 func (r Row) Price(answered int) (money.Amount, error) {
 	if !r.valid() {

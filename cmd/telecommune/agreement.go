@@ -12,12 +12,29 @@ import (
 func agreementCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "agreement",
-		Short: "Look after the rental agreements: notice and deposits.",
+		Short: "Look after the rental agreements: notice, arrears and deposits.",
 	}
 	c.AddCommand(agreementList(), agreementShow(), agreementNotice(), agreementDeposit(),
 		acting(&cobra.Command{
+			Use:   "arrears CODE",
+			Short: "Give a lessee notice that rent is overdue; agreement and enterprise are in arrears until it is settled.",
+			Long: `Give a lessee notice that rent is overdue; agreement and enterprise are in arrears until it is settled.
+
+What may follow has its day each, counted from that on which the oldest rent fell due, and is refused before it: the deposit
+is applied ("agreement apply-deposit"), the asset is taken back ("agreement take-back") and let by auction ("asset let"), its
+bonds default ("bond default") and it is sold ("asset sell"). "telecommune commune policy list" shows the days.`,
+			Example: "  telecommune agreement arrears RA",
+			Args:    takes(1),
+		}, func(d *doing) error { return d.NoticeArrears(d.ctx, d.act, d.args[0]) }, shownAgreement),
+		acting(&cobra.Command{
+			Use:     "take-back CODE",
+			Short:   "End an agreement whose rent does not come: the asset is vacant from that day on.",
+			Example: "  telecommune agreement take-back RA",
+			Args:    takes(1),
+		}, func(d *doing) error { return d.TakeBack(d.ctx, d.act, d.args[0]) }, shownAgreement),
+		acting(&cobra.Command{
 			Use:     "apply-deposit CODE",
-			Short:   "Pay open rents out of the lessee's deposit, the oldest first.",
+			Short:   "Pay open rents out of the lessee's deposit, the oldest first, when they are long enough in arrears.",
 			Example: "  telecommune agreement apply-deposit RA",
 			Args:    takes(1),
 		}, func(d *doing) error { return d.ApplyDeposit(d.ctx, d.act, d.args[0]) }, shownAgreement),

@@ -18,8 +18,22 @@ func bondCommand() *cobra.Command {
 		Use:   "bond",
 		Short: "Auction the bonds that buy an asset, and see who holds them.",
 	}
-	c.AddCommand(bondAuction(), bondList(), bondShow(), bondBids(), bondHolders(), bondStatement())
+	c.AddCommand(bondAuction(), bondList(), bondShow(), bondBids(), bondHolders(), bondStatement(), bondDefault())
 	return c
+}
+
+func bondDefault() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "default SERIES",
+		Short: "Give an asset up for its bondholders: its rent did not come, nobody else rents it, and they lack a coupon.",
+		Long: `Give an asset up for its bondholders: its rent did not come, nobody else rents it, and they lack a coupon.
+
+It can then be sold ("telecommune asset sell"). It is refused before its day ("telecommune commune policy list").`,
+		Example: "  telecommune bond default S1",
+		Args:    takes(1),
+	}
+	return acting(c, func(d *doing) error { return d.Default(d.ctx, d.act, d.args[0]) },
+		func(d *doing) (commune.Issue, error) { return d.s.commune.Issue(d.ctx, d.args[0]) })
 }
 
 func bondAuction() *cobra.Command {

@@ -13,9 +13,9 @@ import (
 func communeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "commune",
-		Short: "Look after what holds for all books: currency, time zone, secret key.",
+		Short: "Look after what holds for all books: currency, time zone, policies, secret key.",
 	}
-	c.AddCommand(communeShow(), communeSet(), communeForgetKey())
+	c.AddCommand(communeShow(), communeSet(), communeForgetKey(), policyCommand())
 	return c
 }
 

@@ -36,9 +36,10 @@ func TestCommuneStory(t *testing.T) {
 	bids := filepath.Join("..", "..", "docs", "examples", "bond-bids.csv")
 	rental := filepath.Join("..", "..", "docs", "examples", "rental-bids.csv")
 
-	member := "code name state joined left iban account payable"
+	member := "code name state joined left worked lapses iban account payable"
 	asset := "code kind meter state cost life_months months_depreciated book_value bonds commons_fund acquired liquidated agreement"
 	agreement := "code asset start end enterprise fixed minimum rate included state deposit open"
+	enterprise := "code name owned_bp state overdue retained"
 	for _, s := range []struct{ line, fields, field, want string }{
 		{on(`member join anna --name "Anna Arendt" --enterprise CALL`), member, "state", "active"},
 		{on("member join bert --enterprise CALL --attested-by anna"), member, "joined", first},
@@ -57,7 +58,11 @@ func TestCommuneStory(t *testing.T) {
 		{on("period levy MONTH --bps 1000"), "period amount bps", "period", month},
 		{on("enterprise wage CALL anna 2.00"), "enterprise member amount", "amount", "2.00"},
 		{on("enterprise pay-wage CALL anna 2.00"), "enterprise member amount", "amount", "2.00"},
-		{on(`enterprise add HOST --name Hosting`), "code name vat_percent currency", "name", "Hosting"},
+		{on("member work anna --enterprise CALL --attested-by bert --text June"), member, "worked", first},
+		{on(`enterprise propose HOST --name Hosting --member anna`), enterprise, "state", "proposed"},
+		{on(`enterprise start HOST --text "all of us"`), enterprise, "state", "active"},
+		{on(`enterprise add NEWS --name News`), "code name vat_percent currency", "name", "News"},
+		{on(`commune policy vote arrears-notice 2 --text "all of us"`), "policy value from text", "from", first},
 		{on("asset gift disk --kind disk --value 40.00 --life 4 --meter quantity --agreement RD --lessee HOST --rate 0.10"), asset, "agreement", "RD"},
 		{on("asset use disk 12.5 --key disk-1"), asset, "state", "let"},
 		{on("agreement notice RD --end " + first), agreement, "state", "ended"},
@@ -90,10 +95,23 @@ func TestCommuneStory(t *testing.T) {
 		t.Errorf("a key with another quantity: %d, %s", r.code, r.err)
 	}
 	checkStoryClose(t, do, run, month)
+	next := func(line string) string {
+		return line + " --on " + time.Now().UTC().AddDate(0, 1, 1-time.Now().UTC().Day()).Format("2006-01-02")
+	}
 	for line, says := range map[string][]string{
-		on("asset acquire alpha"):         {"period_closed", "period list"},
-		"member pay anna --credit nobody": {"not found"},
-		"agreement show RX":               {"unknown_reference", "list"},
+		next("agreement arrears RD3"):                    {"too_early", "arrears-notice", "policy list"},
+		next("agreement apply-deposit RA"):               {"wrong_state", "no notice of arrears"},
+		next("agreement take-back RA"):                   {"wrong_state", "running"},
+		next("bond default S1"):                          {"wrong_state", "let"},
+		next("member lapse anna"):                        {"too_early", first},
+		next("member forfeit bert"):                      {"wrong_state", "was not claimed"},
+		next("enterprise suspend CALL --text x"):         {"wrong_state", "it is active"},
+		next("enterprise wind-up CALL --text x"):         {"wrong_state", "it is active"},
+		next("enterprise resume CALL --text x"):          {"wrong_state", "it is active"},
+		next("enterprise distribute HOST 1.00 --text x"): {"wrong_state", "retained"},
+		on("asset acquire alpha"):                        {"period_closed", "period list"},
+		"member pay anna --credit nobody":                {"not found"},
+		"agreement show RX":                              {"unknown_reference", "list"},
 	} {
 		r := run(strings.Fields(line)...)
 		if r.code == 0 {
@@ -146,7 +164,7 @@ func checkStoryClose(t *testing.T, do func(string) map[string]any, run func(...s
 	if text, err := os.ReadFile(file); r.code != 0 || err != nil || !strings.Contains(string(text), "<IBAN>DE02120300000000202051</IBAN>") {
 		t.Errorf("file for the bank: %s, %v\n%s", r.err, err, text)
 	}
-	for _, line := range []string{"member list", "asset list", "agreement list", "rent list", "bond list", "bond bids S1", "bond holders", "enterprise list", "period show " + month, "asset show alpha"} {
+	for _, line := range []string{"member list", "asset list", "agreement list", "rent list", "bond list", "bond bids S1", "bond holders", "enterprise list", "commune policy list", "commune policy votes", "period show " + month, "asset show alpha"} {
 		for _, format := range []string{"table", "csv"} {
 			if r := run(append(strings.Fields(line), "-o", format)...); r.code != 0 || strings.Count(r.out, "\n") < 2 {
 				t.Errorf("%s -o %s: %d, %s\n%s", line, format, r.code, r.err, r.out)

@@ -13,7 +13,9 @@ func enterpriseCommand() *cobra.Command {
 		Use:   "enterprise",
 		Short: "Look after the enterprises: what they sell, and whom they pay.",
 	}
-	c.AddCommand(enterpriseAdd(), enterpriseList(), enterpriseShow(), enterpriseSet(), enterpriseVAT(), enterpriseWage(), enterprisePayWage(), enterpriseSettle())
+	c.AddCommand(enterpriseAdd(), enterpriseList(), enterpriseShow(), enterpriseSet(), enterpriseVAT(), enterpriseWage(), enterprisePayWage(), enterpriseSettle(),
+		enterprisePropose(), enterpriseDistribute(), enterpriseWindUp())
+	c.AddCommand(enterpriseMoves()...)
 	return c
 }
 

@@ -28,7 +28,7 @@ func enterpriseAdd() *cobra.Command {
 func enterpriseList() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List the enterprises; each is the commune's, whole.",
+		Short:   "List the enterprises with their states; each is the commune's, whole.",
 		Example: "  telecommune enterprise list",
 	}
 	return listing(c, func(ctx context.Context, s services, _ ledger.Date) ([]commune.Enterprise, error) {

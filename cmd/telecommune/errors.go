@@ -56,6 +56,7 @@ var hints = []struct {
 	{ledger.ErrPeriodClosed, "`telecommune period list` shows the months that are open"},
 	{ledger.ErrPeriodOpen, "`telecommune period list` shows the months"},
 	{ledger.ErrPeriodRuns, "close it when it is over; with --early, what still happens in it counts in the next"},
+	{ledger.ErrBookClosed, "its enterprise was wound up"},
 	{ledger.ErrNoEntry, "`telecommune books journal` shows them"},
 	{commune.ErrUnknown, "the list commands show what there is"},
 	{commune.ErrPeriodOpen, "close the months before it first, with `telecommune period close PERIOD`"},
@@ -66,6 +67,7 @@ var hints = []struct {
 	{commune.ErrNoContribution, "another active member says that he saw the work, with --attested-by"},
 	{commune.ErrNotSEPA, "pay by another way of your bank's"},
 	{commune.ErrUses, "nothing was reported: put the line right and report the whole file again"},
+	{commune.ErrEarly, "`telecommune commune policy list` shows the days and months that were voted"},
 	{commune.ErrNoIBAN, "`telecommune member set CODE --iban IBAN` tells it"},
 	{statement.ErrBooks, "this must not happen: keep a backup and report it"},
 

@@ -16,7 +16,7 @@ func memberCommand() *cobra.Command {
 		Use:   "member",
 		Short: "Look after the members of the commune: who works, owns it, and gets an equal part.",
 	}
-	c.AddCommand(memberJoin(), memberLeave(), memberList(), memberShow(), memberSet(), memberPay())
+	c.AddCommand(memberJoin(), memberLeave(), memberList(), memberShow(), memberSet(), memberPay(), memberWork(), memberLapse(), memberEnd(), memberForfeit())
 	return c
 }
 
@@ -57,10 +57,82 @@ func memberLeave() *cobra.Command {
 	return acting(c, func(d *doing) error { return d.Leave(d.ctx, d.act, d.args[0]) }, shownMember)
 }
 
+func memberWork() *cobra.Command {
+	var j commune.Joining
+	c := &cobra.Command{
+		Use:   "work CODE",
+		Short: "Write down that a member worked; a membership without work lapses.",
+		Long: `Write down that a member worked; a membership without work lapses.
+
+Another active member attests it, as for joining. "telecommune member list" shows when a membership may lapse.`,
+		Example: `  telecommune member work anna --enterprise CALL --attested-by bert --text "July, 40 hours"`,
+		Args:    takes(1),
+	}
+	c.Flags().StringVar(&j.Enterprise, "enterprise", "", "`CODE` of the enterprise in which the work was done")
+	c.Flags().StringVar(&j.AttestedBy, "attested-by", "", "`CODE` of another active member who saw it")
+	c.Flags().StringVar(&j.Text, "text", "", "`TEXT` that says what work it was")
+	require(c, "enterprise")
+	return acting(c, func(d *doing) error {
+		j.Member = d.args[0]
+		return d.Work(d.ctx, d.act, j)
+	}, shownMember)
+}
+
+func memberLapse() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lapse CODE",
+		Short: "End the membership of somebody who has not worked for so many months as the members voted.",
+		Long: `End the membership of somebody who has not worked for so many months as the members voted.
+
+It is refused before its day, which "telecommune member list" shows for each member. New work makes a new share.`,
+		Example: "  telecommune member lapse anna",
+		Args:    takes(1),
+	}
+	return acting(c, func(d *doing) error { return d.Lapse(d.ctx, d.act, d.args[0]) }, shownMember)
+}
+
+func memberEnd() *cobra.Command {
+	var e commune.Ending
+	c := &cobra.Command{
+		Use:     "end CODE",
+		Short:   "End a membership by a decision of the members, or because the member died; dividends up to then stay.",
+		Example: `  telecommune member end anna --text "excluded by the assembly of 12 July: sold the tools"`,
+		Args:    takes(1),
+	}
+	c.Flags().BoolVar(&e.Death, "death", false, "the member died")
+	c.Flags().StringVar(&e.Text, "text", "", "`TEXT` of the reason")
+	require(c, "text")
+	return acting(c, func(d *doing) error {
+		e.Member = d.args[0]
+		return d.End(d.ctx, d.act, e)
+	}, shownMember)
+}
+
+// forfeited is what `member forfeit` shows.
+type forfeited struct {
+	Member string       `json:"member"`
+	Amount money.Amount `json:"amount"` // that is the pool's again
+}
+
+func memberForfeit() *cobra.Command {
+	var f forfeited
+	c := &cobra.Command{
+		Use:     "forfeit CODE",
+		Short:   "Bring dividends back to the pool that nobody claimed for so many months as the members voted.",
+		Example: "  telecommune member forfeit anna",
+		Args:    takes(1),
+	}
+	return acting(c, func(d *doing) (err error) {
+		f.Member = d.args[0]
+		f.Amount, err = d.Forfeit(d.ctx, d.act, d.args[0])
+		return err
+	}, func(*doing) (forfeited, error) { return f, nil })
+}
+
 func memberList() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List the members, with the dividends they have not been paid.",
+		Short:   "List the members, with the dividends they have not been paid, and when a membership may lapse.",
 		Example: "  telecommune member list",
 	}
 	return listing(c, func(ctx context.Context, s services, day ledger.Date) ([]commune.Member, error) {
