@@ -34,6 +34,7 @@ type acceptance struct {
 	gate    *routing.Gate
 	routes  func() *routing.Snapshot
 	bank    *billing.Service
+	now     func() time.Time
 	running sync.WaitGroup
 }
 
@@ -72,7 +73,7 @@ func (a *acceptance) call(ctx context.Context, r testRequest) (testReport, error
 	a.running.Add(1)
 	defer a.running.Done()
 	snapshot := a.routes()
-	way, err := testWay(snapshot, r, time.Now())
+	way, err := testWay(snapshot, r, a.now())
 	if err != nil {
 		return testReport{}, err
 	}

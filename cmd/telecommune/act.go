@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -34,7 +33,7 @@ func acting[T any](c *cobra.Command, op func(*doing) error, then func(*doing) (T
 	parsedFlag(c.Flags(), &on, "on", ledger.ParseDate, "`DATE` that it counts on, in the month that is open (default: today)")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return with(cmd, func(ctx context.Context, s services) error {
-			d := &doing{ctx: ctx, args: args, s: s, act: commune.Act{Actor: operator(), At: time.Now(), Date: on}}
+			d := &doing{ctx: ctx, args: args, s: s, act: commune.Act{Actor: operator(), At: now(ctx), Date: on}}
 			var err error
 			if d.day, err = today(ctx, s); err != nil {
 				return err
@@ -77,7 +76,7 @@ func today(ctx context.Context, s services) (ledger.Date, error) {
 	if err != nil {
 		return "", err
 	}
-	return ledger.DateOf(time.Now(), zone), nil
+	return ledger.DateOf(now(ctx), zone), nil
 }
 
 // listing makes a command that lists what there is today.

@@ -77,7 +77,7 @@ func testWithout(ctx context.Context, c Config, s services, r testRequest) (repo
 	nobody := &pbx.Admission{}
 	engine, err := sipua.New(sipua.Config{
 		Listen: net.JoinHostPort(host, "0"), RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune",
-		Admission: func() *pbx.Admission { return nobody },
+		Admission: func() *pbx.Admission { return nobody }, Now: clockOf(ctx),
 	})
 	if err != nil {
 		return testReport{}, err
@@ -89,7 +89,7 @@ func testWithout(ctx context.Context, c Config, s services, r testRequest) (repo
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	a := &acceptance{engine: engine, gate: routing.NewGate(), routes: func() *routing.Snapshot { return routes }, bank: s.billing}
+	a := &acceptance{engine: engine, gate: routing.NewGate(), routes: func() *routing.Snapshot { return routes }, bank: s.billing, now: clockOf(ctx)}
 	return a.call(ctx, r)
 }
 

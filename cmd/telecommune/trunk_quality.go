@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +67,7 @@ func figuresOf(ctx context.Context, s services, f routing.FigureFilter, from, to
 	}
 	f.Zone, f.From, f.To = zone.String(), from.in(zone), to.in(zone)
 	if from == "" {
-		today := time.Now().In(zone)
+		today := now(ctx).In(zone)
 		f.From = clock.Midnight(today.Year(), today.Month(), today.Day(), zone)
 	}
 	if err := s.trunks.Count(ctx); err != nil {
