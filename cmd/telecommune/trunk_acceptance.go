@@ -60,7 +60,7 @@ not answered, or not a packet came back.`, maxTest),
 	}
 	parsedFlag(c.Flags(), &r.Seconds, "seconds", parsePositive, "`SECONDS` from the answer to our hang-up")
 	parsedFlag(c.Flags(), &r.Most, "max-cost", parseLimit, "most that the call may cost, `AMOUNT`")
-	parsedFlag(c.Flags(), &r.Caller, "caller", e164.Parse, "`NUMBER` that is shown to the far side (default: withheld)")
+	parsedFlag(c.Flags(), &r.Caller, "caller", e164.Parse, "`NUMBER` of the caller, shown as the trunk's --caller-id has it (default: none, or the trunk's --caller-number)")
 	return c
 }
 
