@@ -48,11 +48,7 @@ func acting[T any](c *cobra.Command, op func(*doing) error, then func(*doing) (T
 			if err != nil {
 				return err
 			}
-			v, err := then(d)
-			if err != nil {
-				return err
-			}
-			return show(cmd, v)
+			return shows(then(d))(cmd)
 		})
 	}
 	return c
@@ -88,11 +84,7 @@ func listing[T any](c *cobra.Command, read func(context.Context, services, ledge
 			if err != nil {
 				return err
 			}
-			rows, err := read(ctx, s, day)
-			if err != nil {
-				return err
-			}
-			return list(cmd, rows, columns...)
+			return lists(read(ctx, s, day))(cmd, columns...)
 		})
 	}
 	return c
@@ -107,11 +99,7 @@ func showing[T any](c *cobra.Command, read func(context.Context, services, ledge
 			if err != nil {
 				return err
 			}
-			v, err := read(ctx, s, day, args[0])
-			if err != nil {
-				return err
-			}
-			return show(cmd, v)
+			return shows(read(ctx, s, day, args[0]))(cmd)
 		})
 	}
 	return c

@@ -70,11 +70,7 @@ medians of rounds in turn.`,
 			read := func() (statement.Statement, error) {
 				return statement.Make(cmd.Context(), db.DB, "bench", period, time.Now())
 			}
-			figures, err := billFigures(calls, read)
-			if err != nil {
-				return err
-			}
-			return list(cmd, figures)
+			return lists(billFigures(calls, read))(cmd)
 		},
 	}
 	calls = 10_000

@@ -31,11 +31,7 @@ Keep the seals where nobody who can write into the database can reach them: on p
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				months, err := ledger.Periods(ctx, s.db.DB, now(ctx))
-				if err != nil {
-					return err
-				}
-				return list(cmd, months)
+				return lists(ledger.Periods(ctx, s.db.DB, now(ctx)))(cmd)
 			})
 		},
 	}

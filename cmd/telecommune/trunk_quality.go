@@ -44,11 +44,7 @@ Failures are SIP status/Q.850 cause:attempts. Calls count in the window in which
 					}
 					f.Trunk = t.Code
 				}
-				figures, err := figuresOf(ctx, s, f, from, to)
-				if err != nil {
-					return err
-				}
-				return list(cmd, figures, qualityColumns...)
+				return lists(figuresOf(ctx, s, f, from, to))(cmd, qualityColumns...)
 			})
 		},
 	}
