@@ -20,10 +20,11 @@ import (
 
 // Options say who uses the service and where it may keep things.
 type Options struct {
-	Key   []byte    // secret for PINs and vouchers, at least 16 bytes; kept in the state folder, never in the database
-	Node  string    // name of this controller, the same after a restart; no two that run at once share it
-	Boot  uuid.UUID // this run of it: an earlier run of the node writes nothing any more once this one has claimed it
-	Spool string    // folder for settlements while the database is away
+	Key   []byte           // secret for PINs and vouchers, at least 16 bytes; kept in the state folder, never in the database
+	Node  string           // name of this controller, the same after a restart; no two that run at once share it
+	Boot  uuid.UUID        // this run of it: an earlier run of the node writes nothing any more once this one has claimed it
+	Spool string           // folder for settlements while the database is away
+	Now   func() time.Time // the clock of what is booked; nil: time.Now
 	Log   *slog.Logger
 
 	// Recovering is closed when it is known which calls of earlier runs go on: those were taken over with Adopt. Until
@@ -41,6 +42,7 @@ type Service struct {
 	claim *postgres.Claim
 	guard postgres.Guard
 	spool spool
+	now   func() time.Time
 	log   *slog.Logger
 
 	recovering <-chan struct{} // of Options
@@ -58,9 +60,12 @@ func New(db *sqlx.DB, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Service{
 		db: db, node: o.Node, boot: o.Boot, key: o.Key, claim: postgres.NewClaim(db, "node "+o.Node),
-		spool: spool{folder: o.Spool, log: o.Log}, log: o.Log, recovering: o.Recovering,
+		spool: spool{folder: o.Spool, log: o.Log}, now: o.Now, log: o.Log, recovering: o.Recovering,
 	}
 	s.settlements = postgres.NewGroup(db, &s.guard, patience, s.settleAll)
 	return s

@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -68,7 +67,7 @@ func (s *Service) book(ctx context.Context, b Booking) (a Account, err error) {
 			return err
 		}
 		_, err = ledger.Post(ctx, tx, ledger.Entry{
-			Key: key, Kind: string(b.Kind), Text: b.text(), Actor: s.actor(b.Actor), At: time.Now(), Lines: b.Lines(a.Enterprise),
+			Key: key, Kind: string(b.Kind), Text: b.text(), Actor: s.actor(b.Actor), At: s.now(), Lines: b.Lines(a.Enterprise),
 		})
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -115,7 +114,7 @@ func (s *Service) storeInvoice(ctx context.Context, tx *sqlx.Tx, n NewInvoice) e
 		entry.Valid = true
 		entry.UUID, err = ledger.Post(ctx, tx, ledger.Entry{
 			Key: invoiceKey(invoiceKind, n.Enterprise, n.Carrier, n.Number), Kind: invoiceKind, Text: n.text(accrued),
-			Actor: s.actor(n.Actor), At: time.Now(), Lines: InvoiceLines(n.Enterprise, n.Carrier, difference),
+			Actor: s.actor(n.Actor), At: s.now(), Lines: InvoiceLines(n.Enterprise, n.Carrier, difference),
 		})
 		if err != nil {
 			return err
@@ -186,7 +185,7 @@ func (s *Service) payInvoice(ctx context.Context, p InvoicePayment) (i Invoice, 
 		payment, err := ledger.Post(ctx, tx, ledger.Entry{
 			Key: invoiceKey(invoicePaymentKind, p.Enterprise, p.Carrier, p.Number), Kind: invoicePaymentKind,
 			Text:  cmp.Or(p.Text, fmt.Sprintf("Invoice %s of %s paid", p.Number, p.Carrier)),
-			Actor: s.actor(p.Actor), At: time.Now(), Lines: InvoicePaymentLines(p.Enterprise, p.Carrier, i.Amount),
+			Actor: s.actor(p.Actor), At: s.now(), Lines: InvoicePaymentLines(p.Enterprise, p.Carrier, i.Amount),
 		})
 		if err != nil {
 			return err

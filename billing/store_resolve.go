@@ -148,7 +148,7 @@ func (s *Service) releaseDoubted(ctx context.Context) {
 	away := false
 	for _, call := range doubted {
 		if !away {
-			away = passing(s.store(ctx, ending{Settlement: &Settlement{Call: call, Ended: time.Now(), Outcome: Unavailable}}))
+			away = passing(s.store(ctx, ending{Settlement: &Settlement{Call: call, Ended: s.now(), Outcome: Unavailable}}))
 		}
 		if away {
 			s.doubt(call)

@@ -297,7 +297,7 @@ func (s *Service) finish(ctx context.Context, tx *sqlx.Tx, ends ...end) error {
 	var posting []int // whose they are
 	for i, e := range ends {
 		if e.Ended.IsZero() {
-			e.Ended = time.Now() // a call without an end must not keep its hold
+			e.Ended = s.now() // a call without an end must not keep its hold
 		}
 		h, quote := e.held, e.held.quote().Answered(e.AnsweredAt)
 		seconds := AnsweredSeconds(e.Answered, quote.Affordable(h.Amount, h.CallLimit))

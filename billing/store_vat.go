@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -113,7 +112,7 @@ func (s *Service) payVAT(ctx context.Context, p VATPayment) (months []VATMonth, 
 			return err
 		}
 		_, err = ledger.Post(ctx, tx, ledger.Entry{
-			Key: key, Kind: vatPaymentKind, Text: cmp.Or(p.Text, "VAT paid"), Actor: s.actor(p.Actor), At: time.Now(),
+			Key: key, Kind: vatPaymentKind, Text: cmp.Or(p.Text, "VAT paid"), Actor: s.actor(p.Actor), At: s.now(),
 			Lines: VATPaymentLines(p.Enterprise, p.Amount),
 		})
 		if err != nil {

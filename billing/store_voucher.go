@@ -141,7 +141,7 @@ func (s *Service) storeVouchers(ctx context.Context, i VoucherIssue) (vouchers [
 		}
 		batch, err := ledger.Post(ctx, tx, ledger.Entry{
 			Key: key, Kind: "voucher-issue", Text: i.text(), Actor: s.actor(i.Actor),
-			At: time.Now(), Lines: VoucherIssueLines(a.Enterprise, i.Account, i.Amount*money.Amount(i.Count)),
+			At: s.now(), Lines: VoucherIssueLines(a.Enterprise, i.Account, i.Amount*money.Amount(i.Count)),
 		})
 		if err != nil {
 			return err
@@ -316,7 +316,7 @@ func (s *Service) redeem(ctx context.Context, tx *sqlx.Tx, mac []byte, into, act
 	}
 	_, err = ledger.Post(ctx, tx, ledger.Entry{
 		Key: "voucher-redeem:" + v.ID.String(), Kind: "voucher-redeem", Text: "Voucher redeemed by " + into, Actor: s.actor(actor),
-		At: time.Now(), Lines: VoucherRedeemLines(a.Enterprise, into, v.Amount),
+		At: s.now(), Lines: VoucherRedeemLines(a.Enterprise, into, v.Amount),
 	})
 	if err != nil {
 		return Voucher{}, err

@@ -126,7 +126,7 @@ func (s *Service) endBatch(ctx context.Context, tx *sqlx.Tx, batch uuid.UUID, ho
 		lines, kind = VoucherExpiryLines(left[0].Enterprise, sum), "voucher-expiry"
 	}
 	_, err = ledger.Post(ctx, tx, ledger.Entry{
-		Key: kind + ":" + batch.String(), Kind: kind, Text: text, Actor: s.actor(actor), At: time.Now(), Lines: lines,
+		Key: kind + ":" + batch.String(), Kind: kind, Text: text, Actor: s.actor(actor), At: s.now(), Lines: lines,
 	})
 	if err != nil {
 		return err

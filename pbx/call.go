@@ -61,7 +61,7 @@ func (a *accessCall) newCall(to e164.Number, started time.Time) *call {
 // price finds what the call costs the caller, and the trunks that can carry it for that.
 func (c *call) price() ([]routing.Candidate, error) {
 	c.x.live.update(c.id, func(l *live) { l.ID, l.Number, l.State = c.origin.Call, c.to, Dialling })
-	now, known := time.Now(), false
+	now, known := c.x.Now(), false
 	c.routes = c.x.Routes().For(c.caller.Enterprise)
 	if c.routes.Ours(c.to) {
 		return nil, errLoop
@@ -121,7 +121,7 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 		claim, refused := c.x.Gate.Take(way.Trunk, c.origin.Call, usageOf(way, c.hold.Seconds))
 		if refused != "" {
 			c.attempts = append(c.attempts, routing.Attempt{
-				Trunk: way.Trunk.Code, Prefix: way.Row.Prefix, Started: time.Now(), Outcome: string(refused),
+				Trunk: way.Trunk.Code, Prefix: way.Row.Prefix, Started: c.x.Now(), Outcome: string(refused),
 			})
 			continue
 		}
@@ -156,14 +156,14 @@ func (c *call) dial(ctx context.Context, ways []routing.Candidate) (Leg, error) 
 func (c *call) attempt(ctx context.Context, way routing.Candidate) (Leg, error) {
 	trunk := way.Trunk
 	c.x.live.update(c.id, func(l *live) { l.Trunk, l.State = trunk.Code, Dialling })
-	started := time.Now()
+	started := c.x.Now()
 	var pdd atomic.Int64 // the engine tells of ringing from a goroutine of its own
 	shown, asserted := trunk.Identify(c.identity())
 	far, err := c.x.Switch.Dial(ctx, c.leg, Target{
 		Trunk: trunk, Number: c.to, CallerID: shown, Asserted: asserted, RingTimeout: trunk.RingTime(),
 		Limit: seconds(c.hold.Seconds),
 		Ringing: func() {
-			pdd.Store(int64(time.Since(started)))
+			pdd.Store(int64(c.x.Now().Sub(started)))
 			c.x.live.update(c.id, (*live).rings)
 		},
 	})
@@ -171,7 +171,7 @@ func (c *call) attempt(ctx context.Context, way routing.Candidate) (Leg, error) 
 		Trunk: trunk.Code, Prefix: way.Row.Prefix, Started: started, SIP: 200, Outcome: string(billing.Answered),
 	}
 	if err == nil {
-		pdd.CompareAndSwap(0, int64(time.Since(started)))
+		pdd.CompareAndSwap(0, int64(c.x.Now().Sub(started)))
 	} else {
 		failure := failureOf(err, false)
 		note.SIP, note.Q850, note.Outcome = failure.SIP, failure.Q850, string(verdictOn(farReason(err)).outcome)
@@ -224,7 +224,7 @@ func (c *call) close(ctx context.Context, reason error) {
 // monotonic clock, when the two were joined or the far side hung up before they could be.
 func (c *call) settlement(why verdict) billing.Settlement {
 	s := billing.Settlement{
-		Call: c.origin.Call, Trunk: c.way.Trunk.Code, Carrier: c.way.Trunk.Carrier, Cost: c.way.Row, Ended: time.Now(),
+		Call: c.origin.Call, Trunk: c.way.Trunk.Code, Carrier: c.way.Trunk.Carrier, Cost: c.way.Row, Ended: c.x.Now(),
 		Outcome: why.outcome, SIP: why.cause.SIP, Q850: why.cause.Q850,
 	}
 	if n := len(c.attempts); n > 0 && c.attempts[n-1].SIP+c.attempts[n-1].Q850 > 0 {

@@ -32,6 +32,9 @@ type Config struct {
 	// Destinations tells answers that look false; nil: one that begins to learn.
 	Destinations *routing.Destinations
 
+	// Now is the clock of whatever is written down of a call, the same one as the switch's. Nil: time.Now.
+	Now func() time.Time
+
 	MaxAttempts int // over trunks, of a call; 0: MaxAttempts
 
 	MaxCalls int           // access calls at once; 0: no limit
@@ -56,6 +59,9 @@ func New(c Config) *Exchange {
 	c.Log = c.Log.With("node", c.Node)
 	if c.Destinations == nil {
 		c.Destinations = routing.NewDestinations(nil)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return &Exchange{Config: c, live: newRegister(c.MaxCalls, c.MaxCPS), answer: make(chan struct{}, 1)}
 }
@@ -124,7 +130,7 @@ func (x *Exchange) handle(ctx context.Context, leg Leg) {
 	ctx, hangup := context.WithCancelCause(ctx)
 	defer hangup(nil)
 	in := leg.Inbound()
-	a := &accessCall{x: x, id: uuid.Must(uuid.NewV7()), leg: leg, in: in, started: time.Now()}
+	a := &accessCall{x: x, id: uuid.Must(uuid.NewV7()), leg: leg, in: in, started: x.Now()}
 	a.log = x.Log.With("access_call", a.id, "leg", leg.ID(), "provider", in.Provider)
 	admitted := x.live.enter(&live{
 		LiveCall: LiveCall{
@@ -172,10 +178,10 @@ func (x *Exchange) showLife(ctx context.Context) {
 		if n := x.live.takeRefused(); n > 0 {
 			x.Log.Warn("access calls refused, and not recorded", "calls", n, "max_calls", x.MaxCalls, "max_cps", x.MaxCPS)
 		}
-		if signs := x.live.signs(time.Now()); len(signs) > 0 {
+		if signs := x.live.signs(x.Now()); len(signs) > 0 {
 			x.store(ctx, signs)
 		}
-		if !sleepUntil(ctx, time.Now().Add(signAtLeast)) {
+		if !x.sleepUntil(ctx, x.Now().Add(signAtLeast)) {
 			return
 		}
 	}

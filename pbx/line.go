@@ -76,7 +76,7 @@ func (a *accessCall) onLine() time.Duration {
 	if end, ended := endOf(a.leg); ended {
 		return max(end.At.Sub(answered), 0)
 	}
-	return time.Since(answered)
+	return a.x.Now().Sub(answered)
 }
 
 // over tells whether the caller, or the call's context, has gone.

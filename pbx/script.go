@@ -70,7 +70,7 @@ func (a *accessCall) script(ctx context.Context) error {
 // connect makes one call. However it ends, it is settled, or recorded when nothing was held for it.
 func (a *accessCall) connect(ctx context.Context, number e164.Number) (err error) {
 	a.calls++
-	c := a.newCall(number, time.Now())
+	c := a.newCall(number, a.x.Now())
 	defer func() {
 		err = a.reason(ctx, a.rescue(recover(), err))
 		c.close(ctx, err)
@@ -144,7 +144,7 @@ func (a *accessCall) whereTo(ctx context.Context, news []prompt.Phrase) (e164.Nu
 		defer cancel()
 		return a.x.Callers.Contact(ctx, a.caller.Account, a.number.Number)
 	}
-	a.leg.Limit(time.Since(a.leg.AnsweredAt()) + menuTime)
+	a.leg.Limit(a.x.Now().Sub(a.leg.AnsweredAt()) + menuTime)
 	question := prompt.AskNumber
 	if a.calls > 0 {
 		question = prompt.AskNextNumber

@@ -29,7 +29,7 @@ var marks = []mark{
 func (c *call) talk(ctx context.Context, far Leg) error {
 	bridge, err := c.x.Switch.Bridge(c.leg, far)
 	if errors.Is(err, ErrEnded) {
-		c.talked = time.Now() // the far side answered, and one of them hung up before this was known here
+		c.talked = c.x.Now() // the far side answered, and one of them hung up before this was known here
 		if !c.over(ctx) {
 			return nil
 		}
@@ -53,7 +53,7 @@ func (c *call) talk(ctx context.Context, far Leg) error {
 		c.meter(ctx, far)
 	}()
 	defer func() {
-		c.talked = time.Now()
+		c.talked = c.x.Now()
 		far.Hangup(NormalClearing)
 		bridge.Close()
 		stop(nil)
@@ -99,8 +99,8 @@ func (c *call) meter(ctx context.Context, far Leg) {
 	paid := c.hold.Seconds
 	for {
 		end := far.AnsweredAt().Add(seconds(paid))
-		next, ok := nextMark(time.Until(end))
-		if !ok || !sleepUntil(ctx, end.Add(-next.left-patience)) {
+		next, ok := nextMark(end.Sub(c.x.Now()))
+		if !ok || !c.x.sleepUntil(ctx, end.Add(-next.left-patience)) {
 			return
 		}
 		if more := c.extend(ctx, paid); more > paid {
@@ -108,7 +108,7 @@ func (c *call) meter(ctx context.Context, far Leg) {
 			c.allow(far, paid)
 			continue
 		}
-		if !sleepUntil(ctx, end.Add(-next.left)) {
+		if !c.x.sleepUntil(ctx, end.Add(-next.left)) {
 			return
 		}
 		if next.warn != "" {
@@ -167,8 +167,8 @@ func (h *hashes) press(digit byte, now time.Time) bool {
 }
 
 // sleepUntil waits for an instant; false when ctx ended before.
-func sleepUntil(ctx context.Context, at time.Time) bool {
-	timer := time.NewTimer(time.Until(at))
+func (x *Exchange) sleepUntil(ctx context.Context, at time.Time) bool {
+	timer := time.NewTimer(at.Sub(x.Now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

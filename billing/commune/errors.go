@@ -36,6 +36,11 @@ var (
 	ErrAmount = errors.New("amount_precision")
 	// ErrEarly is returned by what has its day: a step against rent that does not come, a lapse, a limitation (P-12, P-14).
 	ErrEarly = errors.New("too_early")
+	// ErrUnbalanced is returned by Open for a book that does not sum to zero, or that says otherwise than another, or than the
+	// assets.
+	ErrUnbalanced = errors.New("unbalanced_opening")
+	// ErrUnknownAccount is returned by Open for credit on a prepaid account that there is not.
+	ErrUnknownAccount = errors.New("unknown_account")
 	// ErrConflict is returned by every operation whose key was used before for something else.
 	ErrConflict = errors.New("idempotency_conflict")
 	// ErrUnlet is returned by the close of a month in which an asset was used that nobody had rented (design.md 9.5).

@@ -110,8 +110,10 @@ func (v *village) found() {
 	if err := ledger.OpenBalance(v.Context(), v.tx, "CALL", "2100:C1", 0); err != nil {
 		v.Fatal(err)
 	}
-	o := commune.Opening{Enterprises: []string{"CALL", "HOST"}, Members: []commune.Membership{{Member: "M0", Joined: "2027-01-01"}}}
-	if err := v.Open(v.Context(), o); err != nil {
+	o := commune.Opening{
+		Period: v.open, Enterprises: []string{"CALL", "HOST"}, Members: []commune.Membership{{Member: "M0", Joined: "2027-01-01"}},
+	}
+	if err := v.Open(v.Context(), commune.Act{Key: "open", Actor: "test", At: time.Now()}, o); err != nil {
 		v.Fatal(err)
 	}
 	v.post("opening", ledger.Debit("CALL", "1000", 50_000*money.Cent), ledger.Credit("CALL", "3900", 50_000*money.Cent))

@@ -151,6 +151,17 @@ func withEmpty(months []Month, next, last Period) []Month {
 	return all
 }
 
+// Opening is the kind of the entry that books begin with which were kept elsewhere before.
+const Opening = "opening"
+
+// Begin makes a month the first of the books, once their opening is posted in it: no day before takes entries.
+func Begin(ctx context.Context, tx *sqlx.Tx, first Period) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE commune SET open_from = $1::date`, string(first.First())); err != nil {
+		return fmt.Errorf("begin the books: %w", err)
+	}
+	return nil
+}
+
 // readCalendar reads what the commune says of days. lock is "" or FOR UPDATE.
 func readCalendar(ctx context.Context, db sqlx.QueryerContext, lock string) (*calendar, error) {
 	var c calendar

@@ -95,7 +95,11 @@ func (v *verifier) months(ctx context.Context) (err error) {
 	}
 	v.chains = map[Period]*chain{}
 	var before Seal
-	open := always
+	var open Date // before any month is closed: the day of the opening, if there was one
+	err = v.tx.GetContext(ctx, &open, `SELECT COALESCE(min(business_date), $1::date) FROM entry WHERE kind = $2`, string(always), Opening)
+	if err != nil {
+		return err
+	}
 	for i, m := range v.closed {
 		if i > 0 && m.Period.First() != open {
 			v.find(Finding{Problem: "a closed month before it is gone", Period: m.Period})

@@ -60,7 +60,7 @@ func (x *tamper) restore() {
 // another gives, by the type of a column, a value that it does not have.
 var another = map[string]string{
 	"uuid": `gen_random_uuid()`, "text": `? || '/'`, "code": `? || 'x'`, "bytea": `? || '\x00'`, "date": `? + 1`,
-	"integer": `? + 100`, "bigint": `? + 1`, "timestamp with time zone": `? + interval '1 microsecond'`,
+	"integer": `? + 100`, "bigint": `? + 1000000`, "timestamp with time zone": `? + interval '1 microsecond'`,
 }
 
 // changes are all the ways to change one row of the books: each column, and the row itself.

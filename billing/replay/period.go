@@ -53,7 +53,7 @@ func (r *run) ids(amounts map[string]money.Amount) map[string]money.Amount {
 
 // opening gives the world as the commune takes it over.
 func (r *run) opening() commune.Opening {
-	var o commune.Opening
+	o := commune.Opening{Period: r.next, Balances: map[string]map[string]money.Amount{}}
 	for _, id := range r.world.enterprises {
 		o.Enterprises = append(o.Enterprises, r.book(id))
 	}
@@ -67,6 +67,13 @@ func (r *run) opening() commune.Opening {
 	for _, g := range r.world.agreements {
 		g.Code, g.Asset, g.Lessee = r.name(g.Code), r.name(g.Asset), r.lessee(g.Lessee)
 		o.Agreements = append(o.Agreements, g)
+	}
+	for book, balances := range r.world.opening {
+		named := map[string]money.Amount{}
+		for account, balance := range balances {
+			named[r.account(book, account)] = balance
+		}
+		o.Balances[r.book(book)] = named
 	}
 	return o
 }

@@ -86,7 +86,6 @@ func (r *Refusal) Error() string {
 const (
 	badScenario        = "bad_scenario"
 	amountPrecision    = "amount_precision"
-	unbalancedOpening  = "unbalanced_opening"
 	duplicateEventID   = "duplicate_event_id"
 	periodClosed       = "period_closed"
 	periodOpen         = "period_open"

@@ -112,23 +112,12 @@ func (r *run) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.commune.Open(ctx, r.opening()); err != nil {
-		return err
-	}
-	var lines []ledger.Line
-	for _, book := range slices.Sorted(maps.Keys(r.world.opening)) {
-		balances := r.world.opening[book]
-		for _, account := range slices.Sorted(maps.Keys(balances)) {
-			if balances[account] != 0 {
-				lines = append(lines, ledger.Line{Book: r.book(book), Account: r.account(book, account), Amount: balances[account]})
-			}
-		}
-	}
 	first, err := time.ParseInLocation(time.DateOnly, string(r.next.First()), r.world.zone)
 	if err != nil {
 		return err
 	}
-	return r.post(ctx, &event{n: -1, id: opening, at: first, date: r.next.First()}, "opening", "Opening balances", lines)
+	e := &event{n: -1, id: opening, at: first, date: r.next.First()}
+	return refused(e, r.commune.Open(ctx, r.act(e), r.opening()))
 }
 
 // opening is the id of the event that posts the opening balances.
@@ -173,6 +162,7 @@ var codes = []struct {
 	{ledger.ErrOverdrawn, insufficientCredit},
 	{money.ErrRange, amountPrecision},
 	{ledger.ErrPeriodClosed, periodClosed},
+	{ledger.ErrAccount, badScenario},
 }
 
 // refused turns an error that is a refusal into one.
@@ -185,7 +175,7 @@ func refused(e *event, err error) error {
 	for _, known := range []error{
 		commune.ErrUnknown, commune.ErrState, commune.ErrPeriodOpen, commune.ErrFunds, commune.ErrNotLet, commune.ErrLet,
 		commune.ErrCoverage, commune.ErrAboveCap, commune.ErrSecondBid, commune.ErrSecondShare, commune.ErrNoContribution,
-		commune.ErrNotMember, commune.ErrAmount,
+		commune.ErrNotMember, commune.ErrAmount, commune.ErrUnbalanced, commune.ErrUnknownAccount,
 	} {
 		if errors.Is(err, known) {
 			return refuse(known.Error(), "%s: %v", e.id, err)

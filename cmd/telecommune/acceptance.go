@@ -34,6 +34,7 @@ type acceptance struct {
 	gate    *routing.Gate
 	routes  func() *routing.Snapshot
 	bank    *billing.Service
+	now     func() time.Time
 	running sync.WaitGroup
 }
 
@@ -43,7 +44,7 @@ type testRequest struct {
 	Number  e164.Number  `json:"number"`
 	Seconds int          `json:"seconds"` // from the answer
 	Most    money.Amount `json:"most"`    // that it may cost
-	Caller  e164.Number  `json:"caller"`  // to be shown to the far side; none: nobody
+	Caller  e164.Number  `json:"caller"`  // who calls, as far as the trunk lets it be shown; none: nobody
 	Actor   string       `json:"actor"`
 }
 
@@ -72,7 +73,7 @@ func (a *acceptance) call(ctx context.Context, r testRequest) (testReport, error
 	a.running.Add(1)
 	defer a.running.Done()
 	snapshot := a.routes()
-	way, err := testWay(snapshot, r, time.Now())
+	way, err := testWay(snapshot, r, a.now())
 	if err != nil {
 		return testReport{}, err
 	}
@@ -82,8 +83,9 @@ func (a *acceptance) call(ctx context.Context, r testRequest) (testReport, error
 		return testReport{}, fmt.Errorf("%w: trunk %s is refused: %s", errTest, r.Trunk, refused)
 	}
 	defer claim.Release(routing.Usage{})
+	shown, asserted := way.Trunk.Identify(routing.Caller{Number: r.Caller, Vouched: true, Verified: true}) // by who asks for the call
 	t.TestCall = a.engine.TestCall(ctx, pbx.Target{
-		Trunk: way.Trunk, Number: r.Number, CallerID: r.Caller, RingTimeout: testRing,
+		Trunk: way.Trunk, Number: r.Number, CallerID: shown, Asserted: asserted, RingTimeout: testRing,
 		Limit: time.Duration(r.Seconds) * time.Second,
 	})
 	done := billing.TestCall{

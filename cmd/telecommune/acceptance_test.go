@@ -88,6 +88,47 @@ func TestAcceptanceCalls(t *testing.T) {
 	}
 }
 
+// TestAcceptanceCallIsLikeOthers: a test call costs by the deck that its trunk shares with another, and shows the number
+// that the trunk's policy has it show.
+func TestAcceptanceCallIsLikeOthers(t *testing.T) {
+	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Sound: simcarrier.Echo}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer carrier.Close()
+	ok(t, "trunk", "add", "s-alpha", "--address", "192.0.2.20:5060")
+	ok(t, "deck", "import", "--trunk", "s-alpha", file(t, "s.csv", "prefix,rate_per_minute,interval_first\n44,0.06,60\n"))
+	ok(t, "trunk", "add", "s-beta", "--address", carrier.Addr(), "--carrier", "s-carrier", "--deck", "s-alpha")
+	const number, ours, caller = "+442079460101", "+493023125001", "+493023125002"
+	for i, tt := range []struct{ set, caller, shown string }{
+		{"--caller-id pass", "", "anonymous"},
+		{"--caller-id pass", caller, caller},
+		{"--caller-id pass --caller-number " + ours, "", ours},
+		{"--caller-id fixed", caller, ours},
+		{"--caller-id verified", caller, caller},
+		{"--caller-id withheld", caller, "anonymous"},
+	} {
+		ok(t, append([]string{"trunk", "set", "s-beta"}, strings.Fields(tt.set)...)...)
+		args := []string{"trunk", "test", "s-beta", number, "--seconds", "1"}
+		if tt.caller != "" {
+			args = append(args, "--caller", tt.caller)
+		}
+		report := object(t, args...)
+		if report["deck"] != "s-alpha@1" || report["cost"] != "0.06" || report["entry"] == nil {
+			t.Errorf("by the deck of another trunk: %v", report)
+		}
+		if calls := carrier.Calls(); len(calls) != i+1 || calls[i].Caller != tt.shown {
+			t.Errorf("%s, caller %q: %+v, want %s to be shown", tt.set, tt.caller, calls, tt.shown)
+		}
+	}
+	for _, row := range decode[[]map[string]any](t, ok(t, "books", "trial", "-o", "json")) {
+		want := map[any]string{"5000:s-beta": "0.36", "2200:s-carrier": "-0.36"}[row["account"]]
+		if want != "" && row["balance"] != want || row["account"] == "5000:s-alpha" {
+			t.Errorf("books: %v", row)
+		}
+	}
+}
+
 // TestAcceptanceCallEndedEarly interrupts a test call: it is hung up, and written down with what it cost.
 func TestAcceptanceCallEndedEarly(t *testing.T) {
 	carrier, err := simcarrier.Start(t.Context(), simcarrier.CarrierConfig{})

@@ -35,11 +35,7 @@ func accessNumberAdd() *cobra.Command {
 			}
 			n.Service = pbx.Service(service.value)
 			return with(cmd, func(ctx context.Context, s services) error {
-				added, err := s.access.AddAccessNumber(ctx, n)
-				if err != nil {
-					return err
-				}
-				return show(cmd, added)
+				return shows(s.access.AddAccessNumber(ctx, n))(cmd)
 			})
 		},
 	}
@@ -96,11 +92,7 @@ func accessNumberSet() *cobra.Command {
 			}
 		}
 		return with(cmd, func(ctx context.Context, s services) error {
-			changed, err := s.access.SetAccessNumber(ctx, number, change)
-			if err != nil {
-				return err
-			}
-			return show(cmd, changed)
+			return shows(s.access.SetAccessNumber(ctx, number, change))(cmd)
 		})
 	}
 	return c
@@ -117,11 +109,7 @@ func accessNumberList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				numbers, err := s.access.AccessNumbers(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, numbers, accessNumberColumns...)
+				return lists(s.access.AccessNumbers(ctx))(cmd, accessNumberColumns...)
 			})
 		},
 	}
@@ -139,11 +127,7 @@ func accessNumberShow() *cobra.Command {
 				return err
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
-				number, err := s.access.AccessNumber(ctx, n)
-				if err != nil {
-					return err
-				}
-				return show(cmd, number)
+				return shows(s.access.AccessNumber(ctx, n))(cmd)
 			})
 		},
 	}

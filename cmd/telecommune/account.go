@@ -88,11 +88,7 @@ func accountList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				accounts, err := s.billing.Accounts(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, accounts, accountColumns...)
+				return lists(s.billing.Accounts(ctx))(cmd, accountColumns...)
 			})
 		},
 	}
@@ -120,11 +116,7 @@ func accountSet() *cobra.Command {
 			},
 		}
 		return with(cmd, func(ctx context.Context, s services) error {
-			a, err := s.billing.SetAccount(ctx, args[0], change)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a)
+			return shows(s.billing.SetAccount(ctx, args[0], change))(cmd)
 		})
 	}
 	f.add(c.Flags())
@@ -159,11 +151,7 @@ func accountAction(use, short, example string,
 		ValidArgsFunction: completeFrom(accountCodes),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				a, err := do(ctx, s, args[0])
-				if err != nil {
-					return err
-				}
-				return show(cmd, a)
+				return shows(do(ctx, s, args[0]))(cmd)
 			})
 		},
 	}

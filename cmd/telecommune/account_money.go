@@ -80,11 +80,7 @@ func accountBookings() []*cobra.Command {
 				b.Into = args[1]
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
-				a, err := s.billing.Book(ctx, b)
-				if err != nil {
-					return err
-				}
-				return show(cmd, a)
+				return shows(s.billing.Book(ctx, b))(cmd)
 			})
 		}
 		keyFlag(c, &b.Key)

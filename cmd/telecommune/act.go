@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -34,7 +33,7 @@ func acting[T any](c *cobra.Command, op func(*doing) error, then func(*doing) (T
 	parsedFlag(c.Flags(), &on, "on", ledger.ParseDate, "`DATE` that it counts on, in the month that is open (default: today)")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return with(cmd, func(ctx context.Context, s services) error {
-			d := &doing{ctx: ctx, args: args, s: s, act: commune.Act{Actor: operator(), At: time.Now(), Date: on}}
+			d := &doing{ctx: ctx, args: args, s: s, act: commune.Act{Actor: operator(), At: now(ctx), Date: on}}
 			var err error
 			if d.day, err = today(ctx, s); err != nil {
 				return err
@@ -49,11 +48,7 @@ func acting[T any](c *cobra.Command, op func(*doing) error, then func(*doing) (T
 			if err != nil {
 				return err
 			}
-			v, err := then(d)
-			if err != nil {
-				return err
-			}
-			return show(cmd, v)
+			return shows(then(d))(cmd)
 		})
 	}
 	return c
@@ -77,7 +72,7 @@ func today(ctx context.Context, s services) (ledger.Date, error) {
 	if err != nil {
 		return "", err
 	}
-	return ledger.DateOf(time.Now(), zone), nil
+	return ledger.DateOf(now(ctx), zone), nil
 }
 
 // listing makes a command that lists what there is today.
@@ -89,11 +84,7 @@ func listing[T any](c *cobra.Command, read func(context.Context, services, ledge
 			if err != nil {
 				return err
 			}
-			rows, err := read(ctx, s, day)
-			if err != nil {
-				return err
-			}
-			return list(cmd, rows, columns...)
+			return lists(read(ctx, s, day))(cmd, columns...)
 		})
 	}
 	return c
@@ -108,11 +99,7 @@ func showing[T any](c *cobra.Command, read func(context.Context, services, ledge
 			if err != nil {
 				return err
 			}
-			v, err := read(ctx, s, day, args[0])
-			if err != nil {
-				return err
-			}
-			return show(cmd, v)
+			return shows(read(ctx, s, day, args[0]))(cmd)
 		})
 	}
 	return c

@@ -66,7 +66,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err != nil {
 		return a, err
 	}
-	if a.bank, err = newBilling(a.db, key, c, log); err != nil {
+	if a.bank, err = newBilling(ctx, a.db, key, c, log); err != nil {
 		return a, err
 	}
 	if err = a.bank.Claim(ctx); err != nil {
@@ -97,15 +97,15 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.control, err = listenControl(c.State); err != nil {
 		return a, err
 	}
-	if a.engine, err = openEngine(c, a.picture, a.gate, log); err != nil {
+	if a.engine, err = openEngine(ctx, c, a.picture, a.gate, log); err != nil {
 		return a, err
 	}
-	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank}
+	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank, now: clockOf(ctx)}
 	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
 		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
-		MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Drain: drainTime,
+		MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Drain: drainTime, Now: clockOf(ctx),
 	})
 	return a, nil
 }
@@ -262,7 +262,7 @@ const (
 func (p *picture) remember(ctx context.Context) *routing.Destinations {
 	ctx, cancel := context.WithTimeout(ctx, usageEvery)
 	defer cancel()
-	now := time.Now()
+	now := now(ctx)
 	records, err := p.routing.Records(ctx, now.AddDate(0, 0, -recordDays))
 	p.gate.Remember(records)
 	usual, err2 := p.routing.Usual(ctx, now.AddDate(0, 0, -usualDays))
@@ -316,7 +316,7 @@ func (p *picture) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	leases, err := leasesAt(ctx, p.commune, time.Now())
+	leases, err := leasesAt(ctx, p.commune, now(ctx))
 	if err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func (p *picture) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, trunk := range routes.Decks().Unpriced(time.Now()) {
+	for _, trunk := range routes.Decks().Unpriced(now(ctx)) {
 		p.log.Warn("no exchange rate for the deck of a trunk: it carries no calls; see `telecommune doctor`", "trunk", trunk)
 	}
 	p.routes.Store(routes.Let(leases))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -69,21 +68,11 @@ func (f *termFlags) offered(meter commune.Meter) (o commune.Offered, err error) 
 
 // parseUnits reads whole seconds, or a quantity with up to six decimals.
 func parseUnits(meter commune.Meter, s string) (int64, error) {
-	if s == "" {
-		return 0, nil
+	n, err := commune.ParseUnits(meter, s)
+	if err != nil {
+		err = usageError{err}
 	}
-	if meter == commune.Quantity {
-		a, err := money.Parse(s)
-		if err != nil || a < 0 {
-			return 0, usagef("%.40q is not a quantity: want a decimal such as 12.5", s)
-		}
-		return int64(a), nil
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 {
-		return 0, usagef("%.40q is not a whole number of seconds", s)
-	}
-	return n, nil
+	return n, err
 }
 
 func assetRequest() *cobra.Command {

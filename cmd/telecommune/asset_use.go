@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +77,7 @@ file.`,
 				return err
 			}
 			out := usesReported{DryRun: dryRun}
-			if out.Assets, err = reportUses(ctx, cmd, s, rows, commune.Act{Actor: operator(), At: time.Now(), Date: on}, dryRun); err != nil {
+			if out.Assets, err = reportUses(ctx, cmd, s, rows, commune.Act{Actor: operator(), At: now(ctx), Date: on}, dryRun); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			for _, a := range out.Assets {

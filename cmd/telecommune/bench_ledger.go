@@ -58,11 +58,7 @@ ratio compares what ran one after the other.`,
 			if rounds < 1 || entries < fewPosters || posters < 1 || posters > 10_000 {
 				return usagef("want at least one round, %d entries and 1 to 10000 posters", fewPosters)
 			}
-			figures, err := ledgerFigures(cmd.Context(), folder, rounds, entries, posters)
-			if err != nil {
-				return err
-			}
-			return list(cmd, figures)
+			return lists(ledgerFigures(cmd.Context(), folder, rounds, entries, posters))(cmd)
 		},
 	}
 	c.Flags().IntVar(&rounds, "rounds", 7, "`NUMBER` of rounds")

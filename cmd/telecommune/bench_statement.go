@@ -59,7 +59,7 @@ medians of rounds in turn.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			service, err := newBilling(db, make([]byte, keyBytes), c, quiet())
+			service, err := newBilling(cmd.Context(), db, make([]byte, keyBytes), c, quiet())
 			if err != nil {
 				return err
 			}
@@ -70,11 +70,7 @@ medians of rounds in turn.`,
 			read := func() (statement.Statement, error) {
 				return statement.Make(cmd.Context(), db.DB, "bench", period, time.Now())
 			}
-			figures, err := billFigures(calls, read)
-			if err != nil {
-				return err
-			}
-			return list(cmd, figures)
+			return lists(billFigures(calls, read))(cmd)
 		},
 	}
 	calls = 10_000

@@ -126,11 +126,7 @@ func bondBids() *cobra.Command {
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				bids, err := s.commune.Bids(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return list(cmd, bids)
+				return lists(s.commune.Bids(ctx, args[0]))(cmd)
 			})
 		},
 	}

@@ -17,7 +17,7 @@ func booksCommand() *cobra.Command {
 		Use:   "books",
 		Short: "Look into the double-entry books, verify and correct them.",
 	}
-	c.AddCommand(booksTrial(), booksJournal(), booksVerify(), booksReverse(), booksReplay(), booksExport(), booksResult(), booksSheet())
+	c.AddCommand(booksTrial(), booksJournal(), booksVerify(), booksReverse(), booksOpening(), booksReplay(), booksExport(), booksResult(), booksSheet())
 	return c
 }
 

@@ -124,7 +124,7 @@ good. To give a caller money back, or to void a voucher, use the command that is
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
 				err := postgres.InTx(ctx, s.db.DB, func(tx *sqlx.Tx) error {
-					_, err := ledger.Reverse(ctx, tx, ledger.Reversal{Entry: entry, Reason: text, Actor: operator(), At: time.Now()})
+					_, err := ledger.Reverse(ctx, tx, ledger.Reversal{Entry: entry, Reason: text, Actor: operator(), At: now(ctx)})
 					return err
 				})
 				if err != nil {

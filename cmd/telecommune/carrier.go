@@ -41,11 +41,7 @@ Without, nothing was accrued: such as a monthly fee, or calls that an invoice fo
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Number, n.Actor = args[0], operator()
 			return with(cmd, func(ctx context.Context, s services) error {
-				i, err := s.billing.AddInvoice(ctx, n)
-				if err != nil {
-					return err
-				}
-				return show(cmd, i)
+				return shows(s.billing.AddInvoice(ctx, n))(cmd)
 			})
 		},
 	}
@@ -90,11 +86,7 @@ func invoicePay() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Number, p.Actor = args[0], operator()
 			return with(cmd, func(ctx context.Context, s services) error {
-				i, err := s.billing.PayInvoice(ctx, p)
-				if err != nil {
-					return err
-				}
-				return show(cmd, i)
+				return shows(s.billing.PayInvoice(ctx, p))(cmd)
 			})
 		},
 	}

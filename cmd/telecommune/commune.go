@@ -32,11 +32,7 @@ func communeShow() *cobra.Command {
 }
 
 func showCommune(ctx context.Context, cmd *cobra.Command, s services) error {
-	c, err := s.billing.Commune(ctx)
-	if err != nil {
-		return err
-	}
-	return show(cmd, c)
+	return shows(s.billing.Commune(ctx))(cmd)
 }
 
 func communeSet() *cobra.Command {

@@ -51,11 +51,7 @@ func contactList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				contacts, err := s.billing.Contacts(ctx, account)
-				if err != nil {
-					return err
-				}
-				return list(cmd, contacts)
+				return lists(s.billing.Contacts(ctx, account))(cmd)
 			})
 		},
 	}

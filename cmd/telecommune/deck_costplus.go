@@ -42,7 +42,7 @@ With several the cheapest of them makes the price of a prefix, each by the deare
 				}
 				at := from.in(zone)
 				if at.IsZero() {
-					at = time.Now()
+					at = now(ctx)
 				}
 				decks, err := s.decks.LoadAt(ctx, at)
 				if err != nil {

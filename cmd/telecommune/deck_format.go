@@ -109,11 +109,7 @@ func formatList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				formats, err := s.decks.Formats(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, formats, "name", "added_at")
+				return lists(s.decks.Formats(ctx))(cmd, "name", "added_at")
 			})
 		},
 	}

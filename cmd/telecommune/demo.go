@@ -168,7 +168,7 @@ func (d *demo) bills(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().In(zone)
+	now := now(ctx).In(zone)
 	for _, account := range []string{"anna", "carl"} {
 		bill, err := statement.Make(ctx, d.app.db.DB, account, statement.PeriodOf(now), now)
 		if err != nil {

@@ -38,7 +38,7 @@ func (d *demo) buildCommune(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, n := time.Now(), 0
+	now, n := now(ctx), 0
 	d.world.month = ledger.PeriodOf(ledger.DateOf(now, zone))
 	act := func() commune.Act {
 		n++
@@ -111,7 +111,7 @@ bonds, for which xenia, yannis and zoe bid; beta was given to them. The enterpri
 by the seconds of the calls above. The month is closed now, though it is not over, by what is
 otherwise `+"`telecommune period close %s --early`"+`: calls from now on count in the month after.
 `, month)
-	closed, err := store.Close(ctx, ledger.Order{Period: month, Actor: "demo", Now: time.Now(), Early: true})
+	closed, err := store.Close(ctx, ledger.Order{Period: month, Actor: "demo", Now: now(ctx), Early: true})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ otherwise `+"`telecommune period close %s --early`"+`: calls from now on count i
 		wrong = append(wrong, fmt.Sprintf("the month came to %+v", f))
 	}
 	for i, code := range communeMembers {
-		m, err := store.MemberMonth(ctx, code, month, time.Now())
+		m, err := store.MemberMonth(ctx, code, month, now(ctx))
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -219,7 +218,7 @@ func checkExchange(ctx context.Context, db *postgres.DB) finding {
 	if err != nil {
 		return finding{f.Check, fail, oneLine(err.Error()), "telecommune migrate"}
 	}
-	if trunks := decks.Unpriced(time.Now()); len(trunks) > 0 {
+	if trunks := decks.Unpriced(now(ctx)); len(trunks) > 0 {
 		f.Status, f.Detail = fail, "none for the deck of trunk "+strings.Join(trunks, ", ")+": no calls go there"
 		f.Fix = "telecommune exchange-rate set CURRENCY RATE"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +32,7 @@ const (
 )
 
 // openEngine makes the engine that c names, for the trunks and providers of a picture. The gate is told of their health.
-func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
+func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
 	trunks := func() []routing.Trunk { return p.routes.Load().Trunks() }
 	if c.Engine == engineAsterisk {
 		return asterisk.New(asterisk.Config{
@@ -42,7 +43,7 @@ func openEngine(c Config, p *picture, gate *routing.Gate, log *slog.Logger) (eng
 	}
 	return sipua.New(sipua.Config{
 		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load,
-		Trunks: trunks, Health: gate, Log: log,
+		Trunks: trunks, Health: gate, Now: clockOf(ctx), Log: log,
 	})
 }
 

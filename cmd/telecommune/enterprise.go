@@ -27,11 +27,7 @@ func enterpriseShow() *cobra.Command {
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				e, err := s.billing.Enterprise(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return show(cmd, e)
+				return shows(s.billing.Enterprise(ctx, args[0]))(cmd)
 			})
 		},
 	}
@@ -46,11 +42,7 @@ func enterpriseSet() *cobra.Command {
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				e, err := s.billing.SetVAT(ctx, args[0], vat)
-				if err != nil {
-					return err
-				}
-				return show(cmd, e)
+				return shows(s.billing.SetVAT(ctx, args[0], vat))(cmd)
 			})
 		},
 	}

@@ -30,11 +30,7 @@ with a later month.`,
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				months, err := s.billing.VATDue(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return list(cmd, months)
+				return lists(s.billing.VATDue(ctx, args[0]))(cmd)
 			})
 		},
 	}
@@ -54,11 +50,7 @@ func vatPay() *cobra.Command {
 			}
 			p.Enterprise, p.Actor = args[0], operator()
 			return with(cmd, func(ctx context.Context, s services) error {
-				months, err := s.billing.PayVAT(ctx, p)
-				if err != nil {
-					return err
-				}
-				return list(cmd, months)
+				return lists(s.billing.PayVAT(ctx, p))(cmd)
 			})
 		},
 	}

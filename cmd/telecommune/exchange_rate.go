@@ -44,11 +44,7 @@ currency, for calls answered meanwhile; each call keeps the one it was costed wi
 				if err != nil {
 					return err
 				}
-				set, err := s.decks.SetExchangeRate(ctx, tariff.DatedRate{Currency: currency, From: from.in(zone), Rate: rate})
-				if err != nil {
-					return err
-				}
-				return show(cmd, set)
+				return shows(s.decks.SetExchangeRate(ctx, tariff.DatedRate{Currency: currency, From: from.in(zone), Rate: rate}))(cmd)
 			})
 		},
 	}

@@ -173,11 +173,7 @@ func memberSet() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				m, err := s.commune.Member(ctx, day, args[0])
-				if err != nil {
-					return err
-				}
-				return show(cmd, m)
+				return shows(s.commune.Member(ctx, day, args[0]))(cmd)
 			})
 		},
 	}

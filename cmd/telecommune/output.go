@@ -50,10 +50,30 @@ func show[T any](cmd *cobra.Command, object T) error {
 	})
 }
 
+// shows is show of what a store gives as it comes: with the error, which is passed on.
+func shows[T any](object T, err error) func(*cobra.Command) error {
+	return func(cmd *cobra.Command) error {
+		if err != nil {
+			return err
+		}
+		return show(cmd, object)
+	}
+}
+
 // list writes rows: an array as JSON, never null; a table or CSV with a header. The table has only the named columns,
 // or all when none is named; a row type's columns are its exported fields under their JSON names.
 func list[T any](cmd *cobra.Command, rows []T, tableColumns ...string) error {
 	return listTo(cmd.OutOrStdout(), outputFormat(cmd), rows, tableColumns...)
+}
+
+// lists is list of what a store gives as it comes, like shows.
+func lists[T any](rows []T, err error) func(*cobra.Command, ...string) error {
+	return func(cmd *cobra.Command, tableColumns ...string) error {
+		if err != nil {
+			return err
+		}
+		return list(cmd, rows, tableColumns...)
+	}
 }
 
 // listTo is list in a format of that flag, to whatever is written.

@@ -31,11 +31,7 @@ Keep the seals where nobody who can write into the database can reach them: on p
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				months, err := ledger.Periods(ctx, s.db.DB, time.Now())
-				if err != nil {
-					return err
-				}
-				return list(cmd, months)
+				return lists(ledger.Periods(ctx, s.db.DB, now(ctx)))(cmd)
 			})
 		},
 	}
@@ -66,11 +62,11 @@ With --dry-run nothing is changed: it shows what the close would post, also whil
 				return err
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
-				now := time.Now()
+				started := time.Now()
 				outcome, err := s.commune.Close(ctx, ledger.Order{
-					Period: period, Actor: operator(), Now: now, Early: early, DryRun: dryRun,
+					Period: period, Actor: operator(), Now: now(ctx), Early: early, DryRun: dryRun,
 					Progress: func(doing string) {
-						if time.Since(now) > 5*time.Second {
+						if time.Since(started) > 5*time.Second {
 							fmt.Fprintln(cmd.ErrOrStderr(), doing)
 						}
 					},

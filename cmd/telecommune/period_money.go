@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -168,7 +167,7 @@ Each transfer bears the key of its payment as end-to-end id, so that a bank noti
 			if len(t.All) == 0 {
 				return fmt.Errorf("no dividend was paid by the bank since %s", from)
 			}
-			t.Made = time.Now()
+			t.Made = now(ctx)
 			return writeOut(cmd, *file, func(w io.Writer) error { return t.WriteSEPA(w) })
 		})
 	}

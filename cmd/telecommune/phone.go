@@ -53,11 +53,7 @@ func phoneList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				phones, err := s.billing.Phones(ctx, account)
-				if err != nil {
-					return err
-				}
-				return list(cmd, phones)
+				return lists(s.billing.Phones(ctx, account))(cmd)
 			})
 		},
 	}

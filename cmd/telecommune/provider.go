@@ -143,11 +143,7 @@ func providerList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				providers, err := s.access.Providers(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, providers)
+				return lists(s.access.Providers(ctx))(cmd)
 			})
 		},
 	}
@@ -162,11 +158,7 @@ func providerShow() *cobra.Command {
 		ValidArgsFunction: completeFrom(providerCodes),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				p, err := s.access.Provider(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return show(cmd, p)
+				return shows(s.access.Provider(ctx, args[0]))(cmd)
 			})
 		},
 	}

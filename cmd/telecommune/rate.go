@@ -168,7 +168,7 @@ func (p payer) noRate(number e164.Number, when time.Time) error {
 // instant is the moment that was typed, in the commune's zone, or now.
 func instant(ctx context.Context, s services, typed moment) (time.Time, error) {
 	if typed == "" {
-		return time.Now(), nil
+		return now(ctx), nil
 	}
 	zone, err := communeZone(ctx, s)
 	return typed.in(zone), err

@@ -61,11 +61,7 @@ func routePolicyList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				policies, err := s.trunks.Policies(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, policies)
+				return lists(s.trunks.Policies(ctx))(cmd)
 			})
 		},
 	}

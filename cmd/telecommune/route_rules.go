@@ -77,11 +77,7 @@ func ruleList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				rules, err := s.trunks.Rules(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, rules)
+				return lists(s.trunks.Rules(ctx))(cmd)
 			})
 		},
 	}
@@ -130,11 +126,7 @@ func limitShow() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				limits, err := s.trunks.Limits(ctx)
-				if err != nil {
-					return err
-				}
-				return show(cmd, limits)
+				return shows(s.trunks.Limits(ctx))(cmd)
 			})
 		},
 	}

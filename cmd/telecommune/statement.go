@@ -57,7 +57,7 @@ a close would give now. A code that both an account and a member have is the acc
 	file := fileFlag(c.Flags())
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return with(cmd, func(ctx context.Context, s services) error {
-			now := time.Now()
+			now := now(ctx)
 			if (period == statement.Period{}) {
 				zone, err := communeZone(ctx, s)
 				if err != nil {

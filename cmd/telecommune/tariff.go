@@ -25,11 +25,7 @@ func tariffList() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				tariffs, err := s.billing.Tariffs(ctx)
-				if err != nil {
-					return err
-				}
-				return list(cmd, tariffs)
+				return lists(s.billing.Tariffs(ctx))(cmd)
 			})
 		},
 	}
@@ -49,11 +45,7 @@ that, with VAT on it, for the seconds of each call: it is held, said and billed 
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				t, err := s.billing.SetTariff(ctx, billing.Tariff{Name: args[0], PassesAccess: access.value == "caller"})
-				if err != nil {
-					return err
-				}
-				return show(cmd, t)
+				return shows(s.billing.SetTariff(ctx, billing.Tariff{Name: args[0], PassesAccess: access.value == "caller"}))(cmd)
 			})
 		},
 		ValidArgsFunction: completeFrom(tariffNames),

@@ -60,7 +60,7 @@ not answered, or not a packet came back.`, maxTest),
 	}
 	parsedFlag(c.Flags(), &r.Seconds, "seconds", parsePositive, "`SECONDS` from the answer to our hang-up")
 	parsedFlag(c.Flags(), &r.Most, "max-cost", parseLimit, "most that the call may cost, `AMOUNT`")
-	parsedFlag(c.Flags(), &r.Caller, "caller", e164.Parse, "`NUMBER` that is shown to the far side (default: withheld)")
+	parsedFlag(c.Flags(), &r.Caller, "caller", e164.Parse, "`NUMBER` of the caller, shown as the trunk's --caller-id has it (default: none, or the trunk's --caller-number)")
 	return c
 }
 
@@ -77,7 +77,7 @@ func testWithout(ctx context.Context, c Config, s services, r testRequest) (repo
 	nobody := &pbx.Admission{}
 	engine, err := sipua.New(sipua.Config{
 		Listen: net.JoinHostPort(host, "0"), RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune",
-		Admission: func() *pbx.Admission { return nobody },
+		Admission: func() *pbx.Admission { return nobody }, Now: clockOf(ctx),
 	})
 	if err != nil {
 		return testReport{}, err
@@ -89,7 +89,7 @@ func testWithout(ctx context.Context, c Config, s services, r testRequest) (repo
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	a := &acceptance{engine: engine, gate: routing.NewGate(), routes: func() *routing.Snapshot { return routes }, bank: s.billing}
+	a := &acceptance{engine: engine, gate: routing.NewGate(), routes: func() *routing.Snapshot { return routes }, bank: s.billing, now: clockOf(ctx)}
 	return a.call(ctx, r)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +44,7 @@ Failures are SIP status/Q.850 cause:attempts. Calls count in the window in which
 					}
 					f.Trunk = t.Code
 				}
-				figures, err := figuresOf(ctx, s, f, from, to)
-				if err != nil {
-					return err
-				}
-				return list(cmd, figures, qualityColumns...)
+				return lists(figuresOf(ctx, s, f, from, to))(cmd, qualityColumns...)
 			})
 		},
 	}
@@ -68,7 +63,7 @@ func figuresOf(ctx context.Context, s services, f routing.FigureFilter, from, to
 	}
 	f.Zone, f.From, f.To = zone.String(), from.in(zone), to.in(zone)
 	if from == "" {
-		today := time.Now().In(zone)
+		today := now(ctx).In(zone)
 		f.From = clock.Midnight(today.Year(), today.Month(), today.Day(), zone)
 	}
 	if err := s.trunks.Count(ctx); err != nil {

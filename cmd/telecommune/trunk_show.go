@@ -39,7 +39,7 @@ const healthUnknown = "unknown"
 
 // withLive puts what serve knows beside trunks. That one is let to nobody is known without it.
 func withLive(ctx context.Context, s services, serve *control, trunks []routing.Trunk) ([]trunkInfo, error) {
-	now := time.Now()
+	now := now(ctx)
 	leases, err := leasesAt(ctx, s.commune, now)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func showTrunk(cmd *cobra.Command, s services, t routing.Trunk, number e164.Numb
 		return err
 	}
 	detail := trunkDetail{trunkInfo: infos[0]}
-	since := time.Now().AddDate(0, 0, -suspectDays)
+	since := now(cmd.Context()).AddDate(0, 0, -suspectDays)
 	if detail.Answers, detail.Suspect, err = s.trunks.Suspects(cmd.Context(), t.Code, since); err != nil {
 		return err
 	}

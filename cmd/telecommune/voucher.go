@@ -47,11 +47,7 @@ command with the same key then shows the same voucher again. Without a key each 
 			}
 			i.Actor = operator()
 			return withKey(cmd, func(ctx context.Context, s services) error {
-				v, err := s.billing.IssueVoucher(ctx, i)
-				if err != nil {
-					return err
-				}
-				return show(cmd, v)
+				return shows(s.billing.IssueVoucher(ctx, i))(cmd)
 			})
 		},
 	}
@@ -103,11 +99,7 @@ func voucherRedeem() *cobra.Command {
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withKey(cmd, func(ctx context.Context, s services) error {
-				v, err := s.billing.RedeemVoucher(ctx, args[0], account, operator())
-				if err != nil {
-					return err
-				}
-				return show(cmd, v)
+				return shows(s.billing.RedeemVoucher(ctx, args[0], account, operator()))(cmd)
 			})
 		},
 	}
@@ -149,11 +141,7 @@ func voucherBatches() *cobra.Command {
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				batches, err := s.billing.VoucherBatches(ctx, account)
-				if err != nil {
-					return err
-				}
-				return list(cmd, batches, batchColumns...)
+				return lists(s.billing.VoucherBatches(ctx, account))(cmd, batchColumns...)
 			})
 		},
 	}
@@ -183,11 +171,7 @@ It goes to the account that it came from. A single voucher is a batch of one. Do
 				return err
 			}
 			return with(cmd, func(ctx context.Context, s services) error {
-				b, err := s.billing.VoidVouchers(ctx, batch, text, operator())
-				if err != nil {
-					return err
-				}
-				return show(cmd, b)
+				return shows(s.billing.VoidVouchers(ctx, batch, text, operator()))(cmd)
 			})
 		},
 	}
@@ -208,11 +192,7 @@ their batch can still be made void, which gives the credit back. It lists the ba
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, func(ctx context.Context, s services) error {
-				batches, err := s.billing.ExpireVouchers(ctx, operator())
-				if err != nil {
-					return err
-				}
-				return list(cmd, batches, batchColumns...)
+				return lists(s.billing.ExpireVouchers(ctx, operator()))(cmd, batchColumns...)
 			})
 		},
 	}

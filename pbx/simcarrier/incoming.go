@@ -169,6 +169,9 @@ func (in *incoming) talk() string {
 		case <-hangUp:
 			d.hangup(5*time.Second, b.Reason)
 			return ByCarrier
+		case <-b.Cue:
+			d.hangup(5*time.Second, b.Reason)
+			return ByCarrier
 		case <-gone:
 			d.vanish()
 			return Vanished

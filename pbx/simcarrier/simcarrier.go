@@ -52,6 +52,7 @@ type Behaviour struct {
 	Codec      *Codec        // answers with this codec, offered or not
 	MediaFor   time.Duration // sends no more media after that
 	HangUp     time.Duration // hangs up after that; zero: never
+	Cue        chan struct{} // hangs up when something comes from it
 	Hold       time.Duration // puts the caller on hold by a re-INVITE after that; zero: never
 	HoldFor    time.Duration // and takes the call back after that
 	Update     time.Duration // sends an UPDATE (RFC 3311) after that; zero: never

@@ -79,7 +79,7 @@ func (l *leg) accept(acked chan struct{}) error {
 		err = l.tx.Respond(res)
 	}
 	if err == nil {
-		l.answered = time.Now()
+		l.answered = l.e.conf.Now()
 	}
 	l.mu.Unlock()
 	if err != nil { // cancelled, or the connection is gone

@@ -342,7 +342,7 @@ func (a *attempt) stopTone() {
 // answered takes the 2xx. A description that is not for us is told to the far side by BYE, and to the caller of Dial as
 // a failure after a 200. A far side that has hung up already did answer: its leg is handed over as it is.
 func (a *attempt) answered(res *sip.Response) error {
-	at := time.Now()
+	at := a.e.conf.Now()
 	far := a.far
 	far.dialog.confirm(res)
 	if err := a.call.acknowledge(far.dialog.ack(a.invite)); err != nil {

@@ -62,7 +62,7 @@ func (l *leg) armLimit() {
 		return
 	}
 	limit := l.limit
-	l.timers.limit = time.AfterFunc(time.Until(l.answered.Add(limit)), func() {
+	l.timers.limit = time.AfterFunc(l.answered.Add(limit).Sub(l.e.conf.Now()), func() {
 		l.mu.Lock()
 		extended := l.limit != limit
 		l.mu.Unlock()
@@ -79,10 +79,10 @@ func (l *leg) finish(end pbx.End) bool {
 		l.mu.Unlock()
 		return false
 	}
-	end.At = time.Now()
+	end.At = l.e.conf.Now()
 	if l.media != nil {
-		if voice := l.media.voice.Load(); voice != 0 {
-			end.Voice = clockStart.Add(time.Duration(voice))
+		if voice := l.media.voice.Load(); voice != nil {
+			end.Voice = *voice
 		}
 	}
 	l.end = end

@@ -31,6 +31,7 @@ type Config struct {
 	Health       pbx.Health             // is told what those say of the trunks; nil: nobody
 	UserAgent    string                 // "telecommune"
 	MediaTimeout time.Duration          // silence that ends a leg, 25 s
+	Now          func() time.Time       // the clock of answers and ends, time.Now; what is only waited for goes by real time
 	Log          *slog.Logger           // nil: none
 }
 
@@ -88,6 +89,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.MediaTimeout == 0 {
 		c.MediaTimeout = 25 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

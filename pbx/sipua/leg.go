@@ -185,7 +185,7 @@ func (l *leg) openMedia() error {
 		return err
 	}
 	local := netip.AddrPortFrom(l.e.told(l.dialog.ours), localPort(conn))
-	m := newMedia(conn, local, l.digit)
+	m := newMedia(conn, local, l.digit, l.e.conf.Now)
 	l.mu.Lock()
 	gone := l.ctx.Err() != nil
 	if !gone {

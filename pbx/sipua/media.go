@@ -27,11 +27,12 @@ type media struct {
 	heard   atomic.Int64              // when the newest packet came, or the agreement, by clock
 	packets atomic.Int64              // packets taken
 	waits   atomic.Bool               // for the first voice: the leg is answered, and none has come
-	voice   atomic.Int64              // when that came, by clock; 0: not yet
+	voice   atomic.Pointer[time.Time] // when that came; nil: not yet
 	meter   atomic.Pointer[meter]     // measures what comes in, in test calls; nil: nobody does
 	strange atomic.Int64              // packets of an address that is not the other side's
 
 	digit  func(d byte, by means, relayed bool) // called for each digit dialled
+	now    func() time.Time                     // the engine's clock
 	events events                               // read by the reader alone
 }
 
@@ -60,9 +61,9 @@ var clockStart = time.Now()
 
 func clock() int64 { return int64(time.Since(clockStart)) }
 
-func newMedia(conn *net.UDPConn, local netip.AddrPort, digit func(byte, means, bool)) *media {
+func newMedia(conn *net.UDPConn, local netip.AddrPort, digit func(byte, means, bool), now func() time.Time) *media {
 	return &media{
-		conn: conn, local: local, out: newSender(conn), done: make(chan struct{}), digit: digit,
+		conn: conn, local: local, out: newSender(conn), done: make(chan struct{}), digit: digit, now: now,
 	}
 }
 
@@ -145,7 +146,7 @@ func (m *media) read() {
 		m.heard.Store(clock())
 		m.packets.Add(1)
 		if meter := m.meter.Load(); meter != nil {
-			meter.take(&h, a.codec, h.PayloadType == a.pt, buf[size:n], time.Now())
+			meter.take(&h, a.codec, h.PayloadType == a.pt, buf[size:n], m.now())
 		}
 		m.take(a, &h, buf[size-rtpHeader:n])
 	}
@@ -158,7 +159,7 @@ func (m *media) take(a *agreement, h *rtp.Header, buf []byte) {
 	case pt == a.pt:
 		if m.waits.Load() && !a.codec.quiet(buf[rtpHeader:]) {
 			m.waits.Store(false)
-			m.voice.Store(clock())
+			m.voice.Store(new(m.now()))
 		}
 		if peer != nil {
 			peer.relay(m, h, buf, false)

@@ -49,7 +49,7 @@ func TestAdmitSource(t *testing.T) {
 		{"nobody yet", nil, nil, named},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			m := newMedia(loopback(t), netip.AddrPort{}, nil)
+			m := newMedia(loopback(t), netip.AddrPort{}, nil, time.Now)
 			m.agree(agreement{remote: netip.MustParseAddrPort(named), signalling: netip.MustParseAddr("198.51.100.7"), send: true, receive: true})
 			strangers := int64(0)
 			for i, s := range tt.sources {
@@ -181,7 +181,7 @@ func TestRelayAllocates(t *testing.T) {
 
 func relayPair(t testing.TB) (from *media, packet []byte) {
 	sink := loopback(t)
-	from, to := newMedia(loopback(t), netip.AddrPort{}, nil), newMedia(loopback(t), netip.AddrPort{}, nil)
+	from, to := newMedia(loopback(t), netip.AddrPort{}, nil, time.Now), newMedia(loopback(t), netip.AddrPort{}, nil, time.Now)
 	for _, m := range []*media{from, to} {
 		m.agree(agreement{format: format{pcma, 8}, remote: addrOf(sink), send: true, receive: true})
 	}

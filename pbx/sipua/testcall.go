@@ -20,24 +20,24 @@ func (e *Engine) TestCall(ctx context.Context, to pbx.Target) pbx.TestCall {
 	e.awaitReader(ctx) // an engine that was started for this call alone may not be there yet
 	steps := newLadder()
 	defer e.unfollow(steps)
-	t := pbx.TestCall{Started: time.Now(), Media: pbx.TestMedia{Verdict: pbx.NoMedia}}
+	t := pbx.TestCall{Started: e.conf.Now(), Media: pbx.TestMedia{Verdict: pbx.NoMedia}}
 	caller, err := e.nobody()
 	if err != nil {
-		t.Failure, t.Ended = err.Error(), time.Now()
+		t.Failure, t.Ended = err.Error(), e.conf.Now()
 		return t
 	}
 	defer caller.finish(pbx.End{By: pbx.ByUs})
 
 	var rang sync.Once
 	var rings time.Time
-	to.Ringing = func() { rang.Do(func() { rings = time.Now() }) }
+	to.Ringing = func() { rang.Do(func() { rings = e.conf.Now() }) }
 	dialled, err := e.Dial(steps.within(ctx), caller, to)
 	rang.Do(func() {}) // whoever rings from now on is not heard of
 	if !rings.IsZero() {
 		t.PDD = since(t.Started, rings)
 	}
 	if err != nil {
-		t.Ended = time.Now()
+		t.Ended = e.conf.Now()
 		t.Failure = err.Error()
 		var failed *pbx.DialError
 		if errors.As(err, &failed) {
@@ -62,7 +62,7 @@ func (e *Engine) nobody() (*leg, error) {
 	}
 	l.media.agree(agreement{format: format{pcma, pcma.static()}})
 	l.mu.Lock()
-	l.answered = time.Now()
+	l.answered = e.conf.Now()
 	l.mu.Unlock()
 	return l, nil
 }
