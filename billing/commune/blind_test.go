@@ -43,12 +43,12 @@ func TestDividendIsBlindThroughTheClose(t *testing.T) {
 		}
 		name := func(i int) string { return fmt.Sprint("M", i) }
 		must(commune.Sandbox(ctx, tx, time.UTC, v.open))
-		o := commune.Opening{Enterprises: []string{"CALL"}}
+		o := commune.Opening{Period: "2028-02", Enterprises: []string{"CALL"}}
 		for i := range n {
 			o.Members = append(o.Members, commune.Membership{Member: name(i), Joined: "2027-01-01"})
 		}
 		o.Members[3].Joined = "2028-02-10" // who comes later gets less, whatever else he has
-		must(v.Open(ctx, o))
+		must(v.Open(ctx, a("2028-02-01"), o))
 		must(v.post("opening", ledger.Debit("CALL", "1000", 500*money.Unit), ledger.Credit("CALL", "3900", 500*money.Unit)))
 		must(v.RequestAsset(ctx, a("2028-02-01"), commune.Request{
 			Member: "M0", Price: 100 * money.Unit, Thing: commune.Thing{Asset: "T", Kind: "trunk", Life: 24, Meter: commune.Seconds},
