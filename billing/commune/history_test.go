@@ -465,9 +465,15 @@ func (v *village) work(rt *rapid.T) {
 	v.do(rt, "work", func(a commune.Act) error { return v.Work(v.Context(), a, j) })
 }
 
+// everybody tries something with all members but the first, who stays.
+func (v *village) everybody(rt *rapid.T, name string, op func(commune.Act, string) error) {
+	for i := range members {
+		v.do(rt, name, func(a commune.Act) error { return op(a, fmt.Sprint("M", i+1)) })
+	}
+}
+
 func (v *village) lapse(rt *rapid.T) {
-	m := fmt.Sprint("M", rapid.IntRange(1, members).Draw(rt, "member"))
-	v.do(rt, "lapse", func(a commune.Act) error { return v.Lapse(v.Context(), a, m) })
+	v.everybody(rt, "lapse", func(a commune.Act, m string) error { return v.Lapse(v.Context(), a, m) })
 }
 
 func (v *village) end(rt *rapid.T) {
@@ -476,8 +482,7 @@ func (v *village) end(rt *rapid.T) {
 }
 
 func (v *village) forfeit(rt *rapid.T) {
-	m := member(rt)
-	v.do(rt, "forfeit", func(a commune.Act) error {
+	v.everybody(rt, "forfeit", func(a commune.Act, m string) error {
 		_, err := v.Forfeit(v.Context(), a, m)
 		return err
 	})
@@ -514,6 +519,11 @@ func (v *village) ruin(rt *rapid.T) {
 	err := v.tx.Select(&agreements, `SELECT code FROM agreement WHERE enterprise = 'HOST' ORDER BY code`)
 	if err != nil {
 		rt.Fatal(err)
+	}
+	for _, policy := range []string{commune.DaysNotice, commune.DaysReturn} { // there is no patience left
+		v.do(rt, "vote", func(a commune.Act) error {
+			return v.VotePolicy(v.Context(), a, commune.Vote{Policy: policy, From: a.Date, Text: "all"})
+		})
 	}
 	for _, g := range agreements {
 		v.do(rt, "arrears", func(a commune.Act) error { return v.NoticeArrears(v.Context(), a, g) })
