@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -237,6 +238,19 @@ func TestArrears(t *testing.T) {
 	})
 	if i, err := s.Issue(t.Context(), "S"); err != nil || i.State != "closed" || *i.Shortfall <= 0 {
 		t.Errorf("the bonds are %+v, %v", i, err)
+	}
+	life, err := s.AssetLife(t.Context(), "2027-08-31", "disk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []commune.Station{
+		{Date: "2027-07-03", Text: "Notice of arrears: the rent of June 2027 by RD"},
+		{Date: "2027-07-30", Text: "Taken back from HOST: the rent did not come"},
+		{Date: "2027-08-29", Text: "Bonds S in default: it is sold for their holders"},
+	} {
+		if !slices.Contains(life.Stations, want) {
+			t.Errorf("the life of the disk lacks %v: %v", want, life.Stations)
+		}
 	}
 	f := s.close("2027-08")
 	if f.Pool != 0 {

@@ -23,7 +23,7 @@ import (
 func TestHistories(t *testing.T) {
 	checks, steps := 6, "60"
 	if os.Getenv("TELECOMMUNE_LONG") != "" {
-		checks, steps = 60, "120"
+		checks, steps = 40, "100"
 	}
 	set(t, "rapid.steps", steps)
 	db := pgtest.New(t)
@@ -41,7 +41,7 @@ func TestHistories(t *testing.T) {
 			"pay rent": v.payRent, "order rent": v.orderRent, "write off": v.writeOff, "deposit": v.deposit, "apply deposit": v.applyDeposit, "refund deposit": v.refundDeposit,
 			"notice": v.notice, "let": v.let, "liquidate": v.liquidate, "wage": v.wage, "expense": v.expense, "levy": v.levy,
 			"dividend": v.dividend, "settle": v.settle, "call": v.call, "usage": v.usage, "top up": v.topUp, "close": v.close,
-			"work": v.work, "lapse": v.lapse, "end": v.end, "forfeit": v.forfeit, "vote": v.vote, "found": v.foundEnterprise, "move": v.moveEnterprise,
+			"work": v.work, "lapse": v.lapse, "end": v.end, "forfeit": v.forfeit, "vote": v.vote, "found": v.foundEnterprise, "resume": v.resume, "ruin": v.ruin,
 			"wind up": v.windUp, "distribute": v.distribute, "arrears": v.arrears, "take back": v.takeBack, "default": v.defaulted,
 			"": v.check,
 		})
@@ -139,6 +139,12 @@ func (v *village) buy() {
 	}
 	if err == nil {
 		err = v.Acquire(ctx, act(3), "A0", 0)
+	}
+	if err == nil { // and HOST has something that it may not be able to pay for
+		err = v.AcceptGift(ctx, act(4), commune.Gift{
+			Value: 12 * money.Unit, Thing: commune.Thing{Asset: "A1", Kind: "server", Life: 6, Meter: commune.Quantity},
+			Agreement: &commune.Offered{Code: "R1", Lessee: commune.Lessee{Enterprise: "HOST"}, Terms: commune.Terms{Fixed: 12 * money.Unit}},
+		})
 	}
 	if err != nil {
 		v.Fatal(err)
@@ -459,9 +465,15 @@ func (v *village) work(rt *rapid.T) {
 	v.do(rt, "work", func(a commune.Act) error { return v.Work(v.Context(), a, j) })
 }
 
+// everybody tries something with all members but the first, who stays.
+func (v *village) everybody(rt *rapid.T, name string, op func(commune.Act, string) error) {
+	for i := range members {
+		v.do(rt, name, func(a commune.Act) error { return op(a, fmt.Sprint("M", i+1)) })
+	}
+}
+
 func (v *village) lapse(rt *rapid.T) {
-	m := fmt.Sprint("M", rapid.IntRange(1, members).Draw(rt, "member"))
-	v.do(rt, "lapse", func(a commune.Act) error { return v.Lapse(v.Context(), a, m) })
+	v.everybody(rt, "lapse", func(a commune.Act, m string) error { return v.Lapse(v.Context(), a, m) })
 }
 
 func (v *village) end(rt *rapid.T) {
@@ -470,8 +482,7 @@ func (v *village) end(rt *rapid.T) {
 }
 
 func (v *village) forfeit(rt *rapid.T) {
-	m := member(rt)
-	v.do(rt, "forfeit", func(a commune.Act) error {
+	v.everybody(rt, "forfeit", func(a commune.Act, m string) error {
 		_, err := v.Forfeit(v.Context(), a, m)
 		return err
 	})
@@ -497,13 +508,33 @@ func (v *village) foundEnterprise(rt *rapid.T) {
 	v.do(rt, "start", func(a commune.Act) error { return v.StartEnterprise(v.Context(), a, r) })
 }
 
-func (v *village) moveEnterprise(rt *rapid.T) {
+func (v *village) resume(rt *rapid.T) {
 	r := commune.Resolution{Enterprise: "HOST", Text: "all"}
-	if rapid.Bool().Draw(rt, "resume") {
-		v.do(rt, "resume", func(a commune.Act) error { return v.ResumeEnterprise(v.Context(), a, r) })
-		return
+	v.do(rt, "resume", func(a commune.Act) error { return v.ResumeEnterprise(v.Context(), a, r) })
+}
+
+// ruin goes the whole way with HOST if it owes rent: notice, everything taken back or returned, suspended.
+func (v *village) ruin(rt *rapid.T) {
+	var agreements []string
+	err := v.tx.Select(&agreements, `SELECT code FROM agreement WHERE enterprise = 'HOST' ORDER BY code`)
+	if err != nil {
+		rt.Fatal(err)
 	}
-	v.do(rt, "suspend", func(a commune.Act) error { return v.SuspendEnterprise(v.Context(), a, r) })
+	for _, policy := range []string{commune.DaysNotice, commune.DaysReturn} { // there is no patience left
+		v.do(rt, "vote", func(a commune.Act) error {
+			return v.VotePolicy(v.Context(), a, commune.Vote{Policy: policy, From: a.Date, Text: "all"})
+		})
+	}
+	for _, g := range agreements {
+		v.do(rt, "arrears", func(a commune.Act) error { return v.NoticeArrears(v.Context(), a, g) })
+		v.do(rt, "take back", func(a commune.Act) error { return v.TakeBack(v.Context(), a, g) })
+	}
+	for _, g := range agreements {
+		v.do(rt, "notice", func(a commune.Act) error { return v.Notice(v.Context(), a, g, a.Date) })
+	}
+	v.do(rt, "suspend", func(a commune.Act) error {
+		return v.SuspendEnterprise(v.Context(), a, commune.Resolution{Enterprise: "HOST", Text: "all"})
+	})
 }
 
 // windUp settles what HOST owes as far as it can, and ends it.

@@ -116,10 +116,11 @@ func (l *AssetLife) readBonds(ctx context.Context, tx *sqlx.Tx) error {
 		Offer     money.Amount  `db:"offer"`
 		Cleared   bool          `db:"cleared"`
 		Bids      int           `db:"bids"`
+		Defaulted ledger.Date   `db:"defaulted_on"`
 		Shortfall *money.Amount `db:"shortfall"`
 	}
 	err := tx.SelectContext(ctx, &all, `
-		SELECT code, asset, issued_on, offer, cleared, rate_bps, term_months, principal, shortfall,
+		SELECT code, asset, issued_on, offer, cleared, rate_bps, term_months, principal, defaulted_on, shortfall,
 		    (SELECT count(*) FROM bid WHERE series = s.code) AS bids
 		FROM series s WHERE asset = $1 ORDER BY issued_on, code`, l.Code)
 	for _, s := range all {
@@ -128,6 +129,9 @@ func (l *AssetLife) readBonds(ctx context.Context, tx *sqlx.Tx) error {
 			continue
 		}
 		l.happened(s.Issued, "Bonds %s sold for %s at %s a year, over %d months; %d bids", s.Code, s.Offer, percent(s.RateBPS), s.Term, s.Bids)
+		if s.Defaulted != "" {
+			l.happened(s.Defaulted, "Bonds %s in default: it is sold for their holders", s.Code)
+		}
 		if s.Shortfall != nil && *s.Shortfall > 0 {
 			l.happened(l.Liquidated, "The holders of %s did not get %s", s.Code, *s.Shortfall)
 		}
@@ -137,21 +141,44 @@ func (l *AssetLife) readBonds(ctx context.Context, tx *sqlx.Tx) error {
 
 // readUse reads to whom it was let, and when nobody wanted it.
 func (l *AssetLife) readUse(ctx context.Context, tx *sqlx.Tx) error {
-	var let []Agreement
-	if err := tx.SelectContext(ctx, &let, selectAgreement+` WHERE asset = $1 ORDER BY start_on, code`, l.Code); err != nil {
+	var let []struct {
+		Agreement
+
+		Broken bool `db:"broken"`
+	}
+	err := tx.SelectContext(ctx, &let, `
+		SELECT code, COALESCE(enterprise, '') AS enterprise, COALESCE(member, '') AS member, fixed, minimum, rate, start_on, end_on, broken
+		FROM agreement WHERE asset = $1 ORDER BY start_on, code`, l.Code)
+	if err != nil {
 		return err
 	}
 	for _, g := range let {
 		l.happened(g.Start, "Let to %s by %s: %s a month, at least %s, and %s by use", cmp.Or(g.Enterprise, g.Member), g.Code, g.Fixed, g.Minimum, g.Rate)
-		if g.End != "" {
+		switch {
+		case g.Broken:
+			l.happened(g.End, "Taken back from %s: the rent did not come", cmp.Or(g.Enterprise, g.Member))
+		case g.End != "":
 			l.happened(g.End, "Returned by %s", cmp.Or(g.Enterprise, g.Member))
 		}
+	}
+	var overdue []struct {
+		Day       ledger.Date   `db:"day"`
+		Agreement string        `db:"agreement"`
+		Month     ledger.Period `db:"month"`
+	}
+	err = tx.SelectContext(ctx, &overdue, `
+		SELECT v.day, v.agreement, v.month FROM arrears_notice v JOIN agreement g ON g.code = v.agreement WHERE g.asset = $1 ORDER BY v.day, v.month`, l.Code)
+	if err != nil {
+		return err
+	}
+	for _, o := range overdue {
+		l.happened(o.Day, "Notice of arrears: the rent of %s by %s", o.Month.Words(), o.Agreement)
 	}
 	var unwanted []struct {
 		Day     ledger.Date  `db:"day"`
 		Reserve money.Amount `db:"reserve"`
 	}
-	err := tx.SelectContext(ctx, &unwanted, `SELECT day, reserve FROM rental_auction WHERE asset = $1 AND agreement IS NULL ORDER BY day, key`, l.Code)
+	err = tx.SelectContext(ctx, &unwanted, `SELECT day, reserve FROM rental_auction WHERE asset = $1 AND agreement IS NULL ORDER BY day, key`, l.Code)
 	for _, u := range unwanted {
 		l.happened(u.Day, "Nobody wanted to rent it for %s", u.Reserve)
 	}

@@ -343,6 +343,7 @@ type Enterprise struct {
 	Owned    int          `json:"owned_bp" db:"owned_bp"` // by the commune, in basis points: all of it
 	State    State        `json:"state" db:"state"`
 	Overdue  money.Amount `json:"overdue" db:"overdue"`   // rent that notice of arrears was given of
+	Wages    money.Amount `json:"wages" db:"wages"`       // earned in the open month; who owes rent may still pay them
 	Retained money.Amount `json:"retained" db:"retained"` // result of closed months
 }
 
@@ -362,6 +363,7 @@ func (s *Store) enterprises(ctx context.Context, code string) (all []Enterprise,
 		        SELECT sum(s.amount) FROM rent_settlement s WHERE s.agreement = p.agreement AND s.month = p.month), 0))::bigint
 		        FROM agreement g JOIN arrears_notice v ON v.agreement = g.code JOIN rent_posting p ON p.agreement = v.agreement AND p.month = v.month
 		        WHERE g.enterprise = e.code), 0) AS overdue,
+		    COALESCE((SELECT sum(amount)::bigint FROM line WHERE book = e.code AND account LIKE '5200:%'), 0) AS wages,
 		    COALESCE((SELECT -sum(amount)::bigint FROM line WHERE book = e.code AND account = '3900'), 0) AS retained
 		FROM enterprise e WHERE $1 = '' OR e.code = $1 ORDER BY e.code COLLATE "C"`, code)
 	return all, translate(err)

@@ -39,7 +39,7 @@ func TestCommuneStory(t *testing.T) {
 	member := "code name state joined left worked lapses iban account payable"
 	asset := "code kind meter state cost life_months months_depreciated book_value bonds commons_fund acquired liquidated agreement"
 	agreement := "code asset start end enterprise fixed minimum rate included state deposit open"
-	enterprise := "code name owned_bp state overdue retained"
+	enterprise := "code name owned_bp state overdue wages retained"
 	for _, s := range []struct{ line, fields, field, want string }{
 		{on(`member join anna --name "Anna Arendt" --enterprise CALL`), member, "state", "active"},
 		{on("member join bert --enterprise CALL --attested-by anna"), member, "joined", first},

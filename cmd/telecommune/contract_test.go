@@ -94,6 +94,7 @@ func TestContract(t *testing.T) {
 		{"exchange-rate set USD 1.0856 --from 2027-01-01", "currency from rate"},
 		{"deck cost-plus --retail c-plus --trunks c-alpha --percent 25 --dry-run", version + " dry_run rates diff"},
 		{"commune show", "currency zone"},
+		{"commune policy vote idle-months 4 --text x", "policy value from text"},
 		{"enterprise show CALL", "code name vat_percent currency"},
 		{"tariff set c-retail --access-cost caller", "name passes_access"},
 		{"statement c-anna", "account name enterprise period zone currency as_of numbers_shortened opening_balance bookings " +
@@ -126,6 +127,9 @@ func TestContract(t *testing.T) {
 		{"provider list", "code address|user trust_caller_id"},
 		{"access-number list", "number provider country language service " + accessCost},
 		{"trunk list", trunks},
+		{"commune policy list", "policy number unit usual says value from text"},
+		{"commune policy votes", "policy value from text recorded_by recorded_at"},
+		{"enterprise list", "code name owned_bp state overdue wages retained"},
 		{"trunk quality --by prefix", "from trunk country prefix attempts answered asr ner acd pdd_ms answered_seconds price vat cost margin failures"},
 		{"route rule list", "prefix action max_rate text"},
 		{"deck list --retail c-retail", version},

@@ -46,7 +46,7 @@ func TestBesideServe(t *testing.T) {
 	args := []string{"call", "hangup", "01987a3c-5f2e-7c1d-8a4b-0123456789ab", "--state", dir}
 	checkRefusal(t, tcWith(t, "", args...), exitFailed, []string{"serve is not running"}, args)
 
-	a := serving(t, dir)
+	a := serving(ctx, t, dir)
 
 	second := []string{"serve", "--state", dir, "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 	checkRefusal(t, tcWith(t, "", second...), exitFailed, []string{dir, "in use"}, second)
@@ -138,15 +138,15 @@ func TestControlOfNobody(t *testing.T) {
 }
 
 // serving runs a serve on a state folder until the test ends.
-func serving(t *testing.T, dir string) *app {
+func serving(ctx context.Context, t *testing.T, dir string) *app {
 	t.Helper()
 	c := defaultConfig()
 	c.State, c.SIP, c.HTTP, c.RTPPorts, c.Prompts = dir, "127.0.0.1:0", "127.0.0.1:0", "", nil
-	a, err := openApp(t.Context(), c, slog.New(slog.DiscardHandler))
+	a, err := openApp(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(running) }()
 	t.Cleanup(func() {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,16 +14,19 @@ import (
 )
 
 // TestTrunkIsReturned: calls go over a trunk that CALL rents, and over the next one as soon as serve has seen that the
-// agreement is over; when it is let anew, over the first again.
+// agreement is over; when it is let anew, over the first again, until the midnight on which that agreement ends.
 func TestTrunkIsReturned(t *testing.T) {
-	dir, ctx := freshState(t), t.Context()
+	var ahead atomic.Int64 // of the clock of this machine
+	ctx := context.WithValue(t.Context(), clockKey{}, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+	dir := freshState(t)
 	do := func(line string) outcome {
 		t.Helper()
-		r := tcWith(t, "", append(words(line), "--state", dir, "-o", "json")...)
-		if r.code != 0 {
-			t.Fatalf("%s: %s", line, r.err)
+		var out, errs bytes.Buffer
+		code := run(ctx, append(words(line), "--state", dir, "-o", "json"), streams{strings.NewReader(""), &out, &errs})
+		if code != 0 {
+			t.Fatalf("%s: %s", line, errs.String())
 		}
-		return r
+		return outcome{out.String(), errs.String(), code}
 	}
 	carriers := map[string]*simcarrier.Carrier{}
 	for _, code := range []string{"alpha", "beta"} {
@@ -49,7 +55,7 @@ func TestTrunkIsReturned(t *testing.T) {
 	if why := waysTo(t, do); why != "beta, skipped alpha unlet" {
 		t.Errorf("before it is anybody's: %s", why)
 	}
-	a := serving(t, dir)
+	a := serving(ctx, t, dir)
 	phone, err := simcarrier.NewPhone(ctx, simcarrier.PhoneConfig{
 		Server: a.engine.Addr().String(), Listen: freeAddress("127.0.0.4"), Number: "+491713920004",
 	})
@@ -92,6 +98,18 @@ func TestTrunkIsReturned(t *testing.T) {
 		if shown := decode[map[string]any](t, do("trunk show alpha").out); shown["refuses"] != tt.refuses {
 			t.Errorf("after %s trunk show says that it refuses calls for %q", tt.command, shown["refuses"])
 		}
+	}
+	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	do("agreement notice R2 --end " + midnight.Format(time.DateOnly))
+	if !carries("alpha") {
+		t.Error("the trunk is returned before its day")
+	}
+	ahead.Store(int64(time.Until(midnight)) + 1)
+	if !carries("beta") {
+		t.Error("at midnight the trunk is not returned")
+	}
+	if ways := waysTo(t, do); ways != "beta, skipped alpha unlet" {
+		t.Errorf("after midnight: %s", ways)
 	}
 }
 
