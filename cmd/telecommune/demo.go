@@ -110,9 +110,9 @@ func (d *demo) play(ctx context.Context, started time.Time, once bool) error {
 		return err
 	}
 	defer d.world.close()
-	d.say("Ready after %.1f s: SIP at %s (UDP and TCP), pages at %s, PostgreSQL of its own in %s.\n",
+	d.say("Ready after %.1f s: SIP at %s (UDP and TCP), pages at %s,\nPostgreSQL of its own in %s.\n",
 		time.Since(started).Seconds(), d.app.engine.Addr(), d.pages(), filepath.Dir(d.app.control.Addr().String()))
-	d.say("Five people call over two simulated carriers, with real SIP and RTP, and hear every prompt to its end: half a minute.\n")
+	d.say("Five people call over two simulated carriers, with real SIP and RTP, and hear every prompt to its\nend: half a minute.\n")
 
 	var phones errgroup.Group
 	for _, s := range scenes {
@@ -188,7 +188,7 @@ func (d *demo) trial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("\nTrial balance of CALL and of the commune, COM, after the close (`telecommune books sheet` tells it in words)\n")
+	d.say("\nTrial balance of CALL and of the commune, COM, after the close\n")
 	return list(d.cmd, trial)
 }
 
