@@ -31,17 +31,18 @@ func Run(ctx context.Context, db *sqlx.DB, scenario []byte, o Options) (Result, 
 	defer tx.Rollback() //nolint:errcheck // nothing is ever committed; an error of the run has been told already
 	r := newRun(tx, s.world)
 	broken := r.all(ctx, s.events, o.Until)
-	if broken != nil && asRefusal(broken) == nil {
+	refusal := asRefusal(broken)
+	if broken != nil && refusal == nil {
 		return empty(), nil, fmt.Errorf("replay: %w", broken)
 	}
 	result, err := r.result(ctx)
-	if err == nil && o.Inspect != nil {
+	if err == nil && o.Inspect != nil && (refusal == nil || refusal.Event >= 0) { // without an opening there are no books
 		err = o.Inspect(ctx, tx, r.books.ids)
 	}
 	if err != nil {
 		return empty(), nil, fmt.Errorf("replay: %w", err)
 	}
-	result.Error = asRefusal(broken)
+	result.Error = refusal
 	if o.Until == "" {
 		return result, s.compare(result, nil), nil
 	}

@@ -228,7 +228,7 @@ func TestSessionExpires(t *testing.T) {
 
 func TestLinesGoDead(t *testing.T) {
 	t.Run("media alone", func(t *testing.T) {
-		_, phone, ctx := pair(t, CarrierConfig{Default: Behaviour{Sound: Tone, MediaFor: 100 * time.Millisecond}}, PhoneConfig{})
+		_, phone, ctx := pair(t, CarrierConfig{Default: Behaviour{Sound: Tone, MediaFor: 500 * time.Millisecond}}, PhoneConfig{})
 		c := call(ctx, t, phone, "1")
 		if err := c.WaitQuiet(ctx); err != nil {
 			t.Error(err)
