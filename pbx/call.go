@@ -221,7 +221,7 @@ func (c *call) close(ctx context.Context, reason error) {
 }
 
 // settlement is what has become of the call. Time is delivered from the far side's answer to the first hang-up, by the
-// monotonic clock, when the two were joined or the far side hung up before they could be.
+// monotonic clock, when the two were joined or one side hung up before they could be.
 func (c *call) settlement(why verdict) billing.Settlement {
 	s := billing.Settlement{
 		Call: c.origin.Call, Trunk: c.way.Trunk.Code, Carrier: c.way.Trunk.Carrier, Cost: c.way.Row, Ended: c.x.Now(),

@@ -23,7 +23,7 @@ type Switch interface {
 	// Dial makes one attempt to reach to over its trunk, as a fresh dialog, and returns the answered leg. While the far
 	// side rings, caller, which is answered, hears its early media or else a ring tone. The attempt is cancelled when
 	// ctx or caller ends or to.RingTimeout passes. A failure is a *DialError. The leg of a far side that answered and
-	// hung up at once may have ended already.
+	// hung up at once may have ended already, and so may the caller's.
 	Dial(ctx context.Context, caller Leg, to Target) (Leg, error)
 
 	// Bridge joins two answered legs, media and digits both ways, until Close or the end of either. Codecs that don't
@@ -54,7 +54,8 @@ type Leg interface {
 	// then, with ByPaidTime. It may be set again later, to extend.
 	Limit(d time.Duration)
 	// Hangup ends the leg: before the answer with cause.SIP, after it with BYE, both with a Reason of cause.Q850. It
-	// returns at once; a second call does nothing.
+	// returns at once, or as soon as an engine that hears nothing of the leg knows until when it was there; a second call
+	// does nothing.
 	Hangup(cause Cause)
 	// AnsweredAt is the moment of the answer, with monotonic reading; zero before.
 	AnsweredAt() time.Time

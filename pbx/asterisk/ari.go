@@ -144,15 +144,37 @@ func (a *ari) state(ctx context.Context, channel string) (string, error) {
 	return got.State, err
 }
 
-// channels are all that there are, with their names.
-func (a *ari) channels(ctx context.Context) (names map[string]string, err error) {
-	var got []struct{ ID, Name string }
-	_, err = a.send(ctx, http.MethodGet, "/channels", nil, &got)
-	names = make(map[string]string, len(got))
-	for _, c := range got {
-		names[c.ID] = c.Name
+// channels are those that are in our application.
+func (a *ari) channels(ctx context.Context) ([]string, error) {
+	var got struct {
+		Channels []string `json:"channel_ids"`
 	}
-	return names, err
+	_, err := a.send(ctx, http.MethodGet, "/applications/"+appName, nil, &got)
+	if err == nil && got.Channels == nil {
+		return nil, errNonsense
+	}
+	return got.Channels, err
+}
+
+// emptyBridges are those of ours that nobody is in.
+func (a *ari) emptyBridges(ctx context.Context) (empty []string, err error) {
+	var got []struct {
+		ID, Name string
+		Channels []string
+	}
+	_, err = a.send(ctx, http.MethodGet, "/bridges", nil, &got)
+	for _, b := range got {
+		if b.Name == appName && b.Channels != nil && len(b.Channels) == 0 {
+			empty = append(empty, b.ID)
+		}
+	}
+	return empty, err
+}
+
+// beat has Asterisk send an event of that name, behind all that it has to tell already.
+func (a *ari) beat(ctx context.Context, name string) error {
+	_, err := a.send(ctx, http.MethodPost, "/events/user/"+name+"?application="+appName, nil, nil)
+	return err
 }
 
 // startup is when Asterisk was started, in its words.

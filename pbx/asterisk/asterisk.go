@@ -40,7 +40,7 @@ type Engine struct {
 	conf    Config
 	log     *slog.Logger
 	addr    *net.UDPAddr
-	private *private
+	private *private // nil: an Asterisk that is not ours to run
 	ari     *ari
 	clock   clock
 	handle  func(ctx context.Context, in pbx.Leg)
@@ -48,13 +48,14 @@ type Engine struct {
 	over    chan struct{} // closed when Asterisk has ended, and all its channels
 	once    sync.Once     // closes ready
 
-	lookAgain time.Duration // the constant of that name, but for tests
-
 	mu        sync.Mutex
 	legs      map[string]*leg // by channel
 	connected bool
 	restored  chan struct{} // closed, and made anew, when a lost connection is there again
 	startup   string        // when the Asterisk that we know was started, in its words
+	proved    time.Time     // all that Asterisk had to tell up to then has been read
+	beat      string        // the newest event that was asked for to prove it
+	asked     time.Time     // and when
 	draining  bool          // no new calls
 	closed    bool          // nothing new at all
 	work      sync.WaitGroup
@@ -81,15 +82,21 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
 	}
-	e := &Engine{
-		conf: c, log: c.Log, addr: addr, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
-		restored: make(chan struct{}), lookAgain: lookAgain,
-	}
-	if e.private, err = newPrivate(c, addr); err != nil {
+	private, err := newPrivate(c, addr)
+	if err != nil {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}
-	e.ari = newARI("http://"+e.private.http+"/ari", e.private.password)
+	e := newEngine(c, newARI("http://"+private.http+"/ari", private.password))
+	e.addr, e.private = addr, private
 	return e, nil
+}
+
+// newEngine makes the engine of an Asterisk that is asked over a.
+func newEngine(c Config, a *ari) *Engine {
+	return &Engine{
+		conf: c, log: c.Log, ari: a, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
+		restored: make(chan struct{}),
+	}
 }
 
 // freeAddress finds the address to listen on; port 0 is replaced by one that both UDP and TCP have free.
@@ -168,7 +175,7 @@ func (e *Engine) drain() {
 	e.draining = true
 	e.mu.Unlock()
 	for _, l := range e.all() {
-		l.Hangup(pbx.TemporaryFail)
+		e.spawn(l, func() { l.Hangup(pbx.TemporaryFail) })
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -236,6 +243,9 @@ func (e *Engine) add(l *leg) bool {
 		return false
 	}
 	e.legs[l.id] = l
+	if !e.connected { // what happens to it is not heard
+		l.unseen = time.Now()
+	}
 	return true
 }
 

@@ -3,7 +3,7 @@ package asterisk
 import (
 	"context"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -16,7 +16,8 @@ type bridge struct {
 	id          string
 	caller, far *leg
 	digits      chan byte
-	once        sync.Once
+	closing     atomic.Bool
+	closed      chan struct{}
 }
 
 // Bridge implements pbx.Switch. Legs of a Dial are joined already: its early media went the same way.
@@ -34,7 +35,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 			return nil, errNotAnswered
 		}
 	}
-	b := &bridge{e: e, caller: c, far: f, digits: make(chan byte, digitBuffer)}
+	b := &bridge{e: e, caller: c, far: f, digits: make(chan byte, digitBuffer), closed: make(chan struct{})}
 	if !c.bridge.CompareAndSwap(nil, b) {
 		return nil, errBridged
 	}
@@ -64,9 +65,12 @@ func (b *bridge) Digits() <-chan byte { return b.digits }
 
 // Close implements pbx.Bridge.
 func (b *bridge) Close() {
-	b.once.Do(func() {
-		b.caller.bridge.CompareAndSwap(b, nil)
-		b.far.bridge.CompareAndSwap(b, nil)
-		b.e.unmix(b.id)
-	})
+	if b.closing.Swap(true) {
+		<-b.closed
+		return
+	}
+	defer close(b.closed)
+	b.caller.bridge.CompareAndSwap(b, nil)
+	b.far.bridge.CompareAndSwap(b, nil)
+	b.e.unmix(b.id)
 }

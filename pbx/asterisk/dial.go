@@ -66,7 +66,7 @@ type attempt struct {
 // run dials, and follows the attempt to its end.
 func (a *attempt) run(ctx context.Context) (*leg, error) {
 	far := newLeg(a.e, uuid.NewString())
-	a.far, far.out = far, true
+	a.far, far.out, far.caller = far, true, a.caller
 	far.rings = a.ringing
 	far.Limit(a.to.Limit)
 	user, err := a.to.Trunk.Dial(a.to.Number)
@@ -201,12 +201,21 @@ func (a *attempt) follow(ctx context.Context) error {
 			}
 			return a.far.failed()
 		case <-ctx.Done():
-			if !a.far.AnsweredAt().IsZero() {
-				return nil // before that; the carrier asks for it, and the two were joined
+			if a.answered() {
+				return nil // the carrier asks for it, and the two were joined
 			}
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// answered tells, when the attempt is over, whether the far side has answered all the same. What comes late comes together,
+// and what does not come at all can be asked for.
+func (a *attempt) answered() bool {
+	if a.caller.ctx.Err() == nil && a.far.AnsweredAt().IsZero() {
+		a.far.confirm()
+	}
+	return !a.far.AnsweredAt().IsZero()
 }
 
 // failed is the failure that the end of a dialled leg tells.

@@ -13,13 +13,25 @@ import (
 func (l *leg) up(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.answered.IsZero() {
+	switch {
+	case l.answered.IsZero():
+		close(l.answer)
+	case !l.guessed || at.After(l.answered):
 		return
 	}
-	l.answered = at
-	close(l.answer)
+	l.answered, l.guessed = at, false
 	if l.ctx.Err() == nil {
 		l.armLimit()
+	}
+}
+
+// guessUp marks the leg answered by now. That comes too late rather than too early, and is mended when its time is told.
+func (l *leg) guessUp() {
+	if l.AnsweredAt().IsZero() {
+		l.up(time.Now())
+		l.mu.Lock()
+		l.guessed = true
+		l.mu.Unlock()
 	}
 }
 
@@ -53,7 +65,7 @@ func (l *leg) armLimit() {
 			extended := l.limit != limit
 			l.mu.Unlock()
 			if !extended {
-				l.hangup(pbx.End{By: pbx.ByPaidTime, SIP: 200, Q850: 16}, pbx.NormalClearing)
+				l.e.spawn(l, l.expire)
 			}
 		})
 	}
@@ -65,8 +77,8 @@ func (l *leg) armLimit() {
 
 // limitSwitch tells Asterisk when the leg has to end, as it is known now. One at a time: the last must be the newest.
 func (l *leg) limitSwitch() {
-	l.telling.Lock()
-	defer l.telling.Unlock()
+	l.telling <- struct{}{}
+	defer func() { <-l.telling }()
 	l.mu.Lock()
 	value := "0" // none
 	if l.limit > 0 {
@@ -77,6 +89,32 @@ func (l *leg) limitSwitch() {
 	if err := l.e.ari.set(l.ctx, l.id, "TIMEOUT(absolute)", value); err != nil && l.ctx.Err() == nil {
 		l.e.log.Error("paid time not told to Asterisk; it is kept here", "leg", l.id, "err", err)
 	}
+}
+
+// expire ends a leg whose time is over.
+func (l *leg) expire() {
+	l.mu.Lock()
+	l.expiring = true
+	l.mu.Unlock()
+	at := l.last(causeFor(pbx.NormalClearing))
+	if l.caller != nil {
+		l.caller.confirm()
+	}
+	l.hangup(pbx.End{At: at, By: pbx.ByPaidTime, SIP: 200, Q850: 16}, pbx.NormalClearing)
+}
+
+// last has Asterisk end the leg, and gives until when it was there. Asterisk has the word: if it has no such channel, the
+// leg had ended before, which is not heard yet, or never will be.
+func (l *leg) last(q850 int) time.Time {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	asked := time.Now()
+	if err := l.asked(ctx, l.e.ari.hangup(ctx, l.id, q850)); err == nil {
+		return asked
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard()
 }
 
 // softEnds are the reasons why Asterisk itself ends a channel (AST_SOFTHANGUP_* of its channel.h). In a hang-up that is
@@ -98,6 +136,11 @@ func (l *leg) endOf(ev event, at time.Time) pbx.End {
 	end.SIP = 200
 	if ev.Soft {
 		end.By, end.Q850 = cmp.Or(softEnds[ev.Cause], pbx.ByFailure), 16
+		l.mu.Lock()
+		if l.expiring {
+			end.By = pbx.ByPaidTime
+		}
+		l.mu.Unlock()
 	}
 	end.Q850 = cmp.Or(end.Q850, 16)
 	return end
@@ -107,32 +150,69 @@ func (l *leg) endOf(ev event, at time.Time) pbx.End {
 // kept the time, or somebody has sent it elsewhere, this is the last that is heard of it.
 func (l *leg) left(at time.Time) {
 	l.mu.Lock()
-	answered, limit := l.answered, l.limit
+	answered, limit, ending := l.answered, l.limit, l.ending != nil
 	l.mu.Unlock()
-	if l.ctx.Err() != nil || answered.IsZero() {
+	if ending || l.ctx.Err() != nil || answered.IsZero() {
 		return
 	}
 	end := pbx.End{At: at, By: pbx.ByFailure, SIP: 200, Q850: 16}
 	if limit > 0 && at.Sub(answered) >= limit {
 		end.By = pbx.ByPaidTime
 	}
-	if l.finish(end) {
-		l.e.spawn(nil, func() {
-			l.clear(causeFor(pbx.NormalClearing))
-			l.e.drop(l)
-		})
-	}
+	l.hungUp(end)
+	l.e.spawn(nil, func() { l.clear(causeFor(pbx.NormalClearing)) })
 }
 
-// finish ends the leg, once: its clock, its bridge, its waiting methods. It asks Asterisk for nothing.
+// hungUp takes Asterisk's word that the leg has ended. Whoever called may have left before, if he is not heard of.
+func (l *leg) hungUp(end pbx.End) {
+	l.mu.Lock()
+	ending := l.ending != nil
+	if !ending {
+		l.ending = &end
+	}
+	l.mu.Unlock()
+	if ending {
+		return
+	}
+	if l.caller != nil {
+		if doubt := l.caller.doubtSince(); !doubt.IsZero() && doubt.Before(end.At) {
+			l.e.spawn(l, func() {
+				l.caller.confirm()
+				l.finish(end)
+			})
+			return
+		}
+	}
+	l.finish(end)
+}
+
+// finish ends the leg, once: its clock, its bridge, its waiting methods. It asks Asterisk for nothing. What nobody has seen
+// is not charged: neither of this leg, nor of the caller's.
 func (l *leg) finish(end pbx.End) bool {
+	for _, far := range l.partners() {
+		far.mu.Lock()
+		ended := far.ending
+		far.mu.Unlock()
+		if ended != nil {
+			far.finish(*ended) // which nobody has been told for doubt about this one
+		}
+	}
+	var doubt time.Time
+	if l.caller != nil {
+		doubt = l.caller.doubtSince()
+	}
 	l.mu.Lock()
 	if l.ctx.Err() != nil {
 		l.mu.Unlock()
 		return false
 	}
 	if end.At.IsZero() {
-		end.At = time.Now()
+		if end.At = time.Now(); l.doubt() {
+			end.At = l.heard()
+		}
+	}
+	if !doubt.IsZero() && doubt.Before(end.At) {
+		end.At = doubt
 	}
 	end.Voice = l.answered // what is heard is Asterisk's alone
 	l.end = end
@@ -152,11 +232,14 @@ func (l *leg) finish(end pbx.End) bool {
 	return true
 }
 
-// Hangup implements pbx.Leg.
+// Hangup implements pbx.Leg. Of a leg that is not heard of, Asterisk is asked first until when it was there.
 func (l *leg) Hangup(cause pbx.Cause) {
 	end := pbx.End{By: pbx.ByUs, SIP: cause.SIP, Q850: cause.Q850}
 	if !l.AnsweredAt().IsZero() {
 		end.SIP = 200
+		if !l.doubtSince().IsZero() {
+			end.At = l.last(causeFor(cause))
+		}
 	}
 	l.hangup(end, cause)
 }
@@ -176,6 +259,7 @@ const (
 // clear has Asterisk hang the channel up. It is asked again until it says that it has none of that name, lest the far side
 // be charged for.
 func (l *leg) clear(q850 int) {
+	defer l.e.drop(l)
 	for range clearings {
 		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 		err := l.e.ari.hangup(ctx, l.id, q850)
@@ -194,7 +278,6 @@ func (l *leg) clear(q850 int) {
 		}
 	}
 	l.e.log.Error("channel not hung up", "leg", l.id)
-	l.e.drop(l)
 }
 
 // causeFor is the Q.850 cause by which Asterisk refuses a call with the status of c: it makes the one of the other.

@@ -22,6 +22,7 @@ type event struct {
 	Soft        bool     // it does
 	TechCause   int      `json:"tech_cause"` // the SIP status
 	Playback    playback // of PlaybackFinished
+	EventName   string   `json:"eventname"` // of ChannelUserevent
 }
 
 type channel struct {
@@ -42,7 +43,7 @@ type playback struct {
 // others would fill.
 var wanted = []string{
 	"StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDtmfReceived", "ChannelHangupRequest", "ChannelDestroyed",
-	"Dial", "PlaybackFinished", "ChannelTalkingStarted", "ApplicationReplaced",
+	"Dial", "PlaybackFinished", "ChannelTalkingStarted", "ChannelUserevent", "ApplicationReplaced",
 }
 
 // about is the channel that an event tells of.
@@ -75,15 +76,13 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 }
 
 // clock turns Asterisk's time into ours, with monotonic reading: by the event that came fastest of all. So what lies
-// between two events is what Asterisk measured, and a jump of either clock is noticed by the next event.
+// between two events is what Asterisk measured, however late they come. When a clock is set, an event seems to come from
+// the future, or to be older than the question that brought it about.
 type clock struct {
 	mu     sync.Mutex
 	theirs time.Time
 	ours   time.Time
 }
-
-// late is how old an event can be; one that seems older tells that a clock was set.
-const late = time.Minute
 
 func (c *clock) local(at stamp) time.Time {
 	now := time.Now()
@@ -93,9 +92,18 @@ func (c *clock) local(at stamp) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	then := c.ours.Add(at.Sub(c.theirs))
-	if c.ours.IsZero() || then.After(now) || now.Sub(then) > late {
+	if c.ours.IsZero() || then.After(now) {
 		c.ours, c.theirs = now, at.Time
 		return now
 	}
 	return then
+}
+
+// notBefore takes that an event is not older than the question that brought it about.
+func (c *clock) notBefore(at stamp, asked time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !at.IsZero() && c.ours.Add(at.Sub(c.theirs)).Before(asked) {
+		c.ours, c.theirs = asked, at.Time
+	}
 }

@@ -4,17 +4,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
-
-	"telecommune/pbx"
 )
 
 const (
@@ -23,20 +19,19 @@ const (
 	maxEvent   = 1 << 20         // bytes
 	reconnect  = 100 * time.Millisecond
 	reconnects = 5 * time.Second // the longest between two tries
-	lookAgain  = 5 * time.Second // between two answers that a channel is not there, which end its leg
 )
 
 // follow reads events until ctx ends, over one connection after the other.
 func (e *Engine) follow(ctx context.Context) {
 	wait := reconnect
 	for ctx.Err() == nil {
-		seen, err := e.followOnce(ctx)
+		opened, err := e.followOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if !seen.IsZero() {
+		if opened {
 			wait = reconnect
-			e.lost(seen)
+			e.lost()
 			e.log.Error("connection to Asterisk lost", "err", err)
 		}
 		select {
@@ -47,16 +42,16 @@ func (e *Engine) follow(ctx context.Context) {
 	}
 }
 
-// followOnce reads events over one connection. seen is when it was last known to work; zero when it never did.
-func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
-	opened, cancel := context.WithTimeout(ctx, answerTime)
+// followOnce reads events over one connection, if it can be opened.
+func (e *Engine) followOnce(ctx context.Context) (opened bool, err error) {
+	opening, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	login := base64.StdEncoding.EncodeToString([]byte(appName + ":" + e.ari.password))
-	conn, res, err := websocket.Dial(opened, strings.Replace(e.ari.url, "http", "ws", 1)+"/events?app="+appName, &websocket.DialOptions{
+	conn, res, err := websocket.Dial(opening, strings.Replace(e.ari.url, "http", "ws", 1)+"/events?app="+appName, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Authorization": {"Basic " + login}},
 	})
 	if err != nil {
-		return seen, err
+		return false, err
 	}
 	if res.Body != nil {
 		res.Body.Close()
@@ -65,16 +60,17 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 	conn.SetReadLimit(maxEvent)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var pinging sync.WaitGroup
-	defer pinging.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer stop(nil)
-	var heard atomic.Pointer[time.Time] // the newest answer to a ping
-	heard.Store(new(time.Now()))
-	pinging.Go(func() { stop(ping(ctx, conn, &heard)) })
-	pinging.Go(func() {
+	beside.Go(func() { stop(ping(ctx, conn)) })
+	beside.Go(func() { e.beats(ctx) })
+	beside.Go(func() {
 		if err := e.welcome(ctx); err != nil {
 			stop(err)
+			return
 		}
+		e.sweep(ctx)
 	})
 	for {
 		_, raw, err := conn.Read(ctx)
@@ -82,10 +78,7 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
-			if errors.Is(err, errSilent) {
-				return *heard.Load(), err
-			}
-			return time.Now(), err
+			return true, err
 		}
 		var ev event
 		if err := json.Unmarshal(raw, &ev); err != nil {
@@ -96,10 +89,8 @@ func (e *Engine) followOnce(ctx context.Context) (seen time.Time, err error) {
 	}
 }
 
-var errSilent = errors.New("no answer to a ping")
-
 // ping looks whether the other side is still there, until it is not.
-func ping(ctx context.Context, conn *websocket.Conn, heard *atomic.Pointer[time.Time]) error {
+func ping(ctx context.Context, conn *websocket.Conn) error {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
@@ -112,9 +103,8 @@ func ping(ctx context.Context, conn *websocket.Conn, heard *atomic.Pointer[time.
 		err := conn.Ping(waiting)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSilent, err)
+			return fmt.Errorf("no answer to a ping: %w", err)
 		}
-		heard.Store(new(time.Now()))
 	}
 }
 
@@ -135,7 +125,7 @@ func (e *Engine) welcome(ctx context.Context) error {
 	e.mu.Unlock()
 	close(restored)
 	e.once.Do(func() {
-		e.log.Info("Asterisk takes calls", "address", e.addr.String())
+		e.log.Info("Asterisk takes calls", "address", e.addr)
 		close(e.ready)
 	})
 	restarted := known != "" && known != startup
@@ -152,88 +142,12 @@ func (e *Engine) welcome(ctx context.Context) error {
 			e.spawn(l, func() { e.look(ctx, l) })
 		}
 	}
-	e.spawn(nil, func() { e.sweep(ctx) })
 	return nil
-}
-
-// sweep hangs up channels that nobody leads: they came while nothing was heard of Asterisk. A channel is one of those when
-// it is unknown twice; those of Asterisk's own echo are never ours.
-func (e *Engine) sweep(ctx context.Context) {
-	before := map[string]bool{}
-	for range 2 {
-		select {
-		case <-time.After(e.lookAgain):
-		case <-ctx.Done():
-			return
-		}
-		there, err := e.ari.channels(ctx)
-		if err != nil {
-			e.log.Debug("channels not listed", "err", err)
-			return
-		}
-		unknown := map[string]bool{}
-		for id, name := range there {
-			if e.find(id) != nil || strings.HasPrefix(name, "Local/") {
-				continue
-			}
-			unknown[id] = true
-			if !before[id] {
-				continue
-			}
-			e.log.Warn("a channel that nobody leads is hung up", "channel", id)
-			if err := e.ari.hangup(ctx, id, pbx.TemporaryFail.Q850); err != nil {
-				e.log.Debug("channel not hung up", "channel", id, "err", err)
-			}
-		}
-		before = unknown
-	}
-}
-
-// lost notes for every call since when nothing is heard of it any more. They go on: only a look at the channel tells more.
-// What nobody has seen is not charged.
-func (e *Engine) lost(seen time.Time) {
-	e.mu.Lock()
-	e.connected = false
-	e.mu.Unlock()
-	for _, l := range e.all() {
-		l.mu.Lock()
-		if l.unseen.IsZero() {
-			l.unseen = seen
-		}
-		l.mu.Unlock()
-	}
-}
-
-// look asks what has become of a leg while nothing was heard of it. It ends when Asterisk says twice that it has no such
-// channel; any other answer, or none, ends no call.
-func (e *Engine) look(ctx context.Context, l *leg) {
-	for missed := 0; ctx.Err() == nil; {
-		state, err := e.ari.state(ctx, l.id)
-		switch {
-		case err != nil:
-		case state == "":
-			if missed++; missed == 2 {
-				l.lostWithSwitch()
-				return
-			}
-		default:
-			if state == "Up" {
-				l.up(time.Now())
-			}
-			l.mu.Lock()
-			l.unseen = time.Time{}
-			l.mu.Unlock()
-			return
-		}
-		select {
-		case <-time.After(e.lookAgain):
-		case <-ctx.Done():
-		}
-	}
 }
 
 // take hands an event to the leg that it is about. Nothing here waits, so that no event waits for another call's.
 func (e *Engine) take(ev event) {
+	e.proves(ev)
 	l := e.find(ev.about())
 	defer e.rescue(l)
 	switch {
@@ -272,13 +186,4 @@ func (e *Engine) push(ctx context.Context) {
 			e.log.Error("tell Asterisk of trunks and providers", "err", err)
 		}
 	}
-}
-
-// lostWithSwitch ends a leg whose channel is gone without a word: at the moment from when on nothing was heard of it.
-func (l *leg) lostWithSwitch() {
-	l.mu.Lock()
-	at := l.unseen
-	l.mu.Unlock()
-	l.finish(pbx.End{At: at, By: pbx.ByFailure, SIP: 503, Q850: 41})
-	l.e.drop(l)
 }

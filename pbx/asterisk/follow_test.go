@@ -3,238 +3,399 @@ package asterisk
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
+	"runtime"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
-
+	"telecommune/internal/e164"
 	"telecommune/pbx"
+	"telecommune/routing"
 )
 
-// scripted plays the part of an Asterisk, as the test has it.
-type scripted struct {
-	*Engine
-	t       *testing.T
-	events  chan string          // to be sent
-	deaf    bool                 // a connection is not read any more
-	opened  chan struct{}        // a connection is there
-	over    chan struct{}        // closed at the end
-	hungUp  chan string          // paths
-	mu      sync.Mutex           // of the two below
-	startup string               // in the answer of /asterisk/info
-	channel func() (int, string) // status and body when a channel is asked for
+// followed is an engine that follows a scripted Asterisk, in fake time. Calls are answered and handed to the test.
+type followed struct {
+	*scripted
+	engine *Engine
+	t      *testing.T
+	legs   chan *leg
 }
 
-func script(t *testing.T, s *scripted) *scripted {
+func follow(t *testing.T, story func(f *followed)) {
 	t.Helper()
-	if s.channel == nil {
-		s.channel = func() (int, string) { return http.StatusInternalServerError, "" }
-	}
-	s.t, s.events, s.opened, s.over, s.hungUp, s.startup = t, make(chan string, 1), make(chan struct{}, 10), make(chan struct{}), make(chan string, 10), "2026-01-01T00:00:00.000+0000"
-	server := httptest.NewServer(http.HandlerFunc(s.answer))
-	ctx, stop := context.WithCancel(context.Background())
-	s.Engine = &Engine{
-		log: slog.New(slog.DiscardHandler), legs: map[string]*leg{}, restored: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}),
-		lookAgain: 10 * time.Millisecond, ari: newARI(server.URL, "secret"),
-	}
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		s.follow(ctx)
-	}()
-	t.Cleanup(func() {
-		close(s.over)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as inWorld
+	synctest.Test(t, func(t *testing.T) {
+		admission := &pbx.Admission{
+			Providers: []pbx.Provider{{Code: "pstn", TrustCallerID: true}},
+			Numbers:   map[e164.Number]pbx.AccessNumber{access: {Number: access}},
+		}
+		f := &followed{scripted: script(t), t: t, legs: make(chan *leg, 10)}
+		f.engine = newEngine(Config{
+			Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return nil }, Log: slog.New(slog.DiscardHandler),
+		}, newARI("http://"+scriptedAddr+"/ari", "secret"))
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- f.engine.Run(ctx, func(ctx context.Context, in pbx.Leg) {
+				_ = in.Answer(ctx)
+				f.legs <- in.(*leg)
+				<-ctx.Done()
+			})
+		}()
+		<-f.engine.Ready()
+		story(f)
 		stop()
-		<-followed
-		s.work.Wait()
-		server.CloseClientConnections()
-		server.Close()
-		s.ari.close()
-		s.ari.http.CloseIdleConnections()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
 	})
-	<-s.opened
-	return s
 }
 
-func (s *scripted) answer(w http.ResponseWriter, req *http.Request) {
-	switch {
-	case req.URL.Path == "/events":
-		s.connection(w, req)
-	case req.URL.Path == "/asterisk/info":
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		fmt.Fprintf(w, `{"status":{"startup_time":%q}}`, s.startup)
-	case req.URL.Path == "/channels":
-		fmt.Fprint(w, `[{"id":"c1","name":"PJSIP/a"},{"id":"orphan","name":"PJSIP/b"},{"id":"echo","name":"Local/echo@x;2"}]`)
-	case req.Method == http.MethodDelete:
-		s.hungUp <- req.URL.Path
-	case strings.HasPrefix(req.URL.Path, "/channels/"):
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		status, body := s.channel()
-		w.WriteHeader(status)
-		fmt.Fprint(w, body)
-	default:
-		w.WriteHeader(http.StatusNoContent)
-	}
+// call is a caller who has been answered.
+func (f *followed) call() (*leg, *party) {
+	p := f.arrive("pstn", "+49301234567", access.Digits(), nil)
+	return <-f.legs, p
 }
 
-// connection sends events until one is "close".
-func (s *scripted) connection(w http.ResponseWriter, req *http.Request) {
-	conn, err := websocket.Accept(w, req, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow() //nolint:errcheck // it is over
-	ctx := req.Context()
-	if !s.deaf {
-		ctx = conn.CloseRead(ctx) // answers pings
-	}
-	s.opened <- struct{}{}
-	for {
-		select {
-		case ev := <-s.events:
-			if ev == "close" {
-				return
-			}
-			if conn.Write(ctx, websocket.MessageText, []byte(ev)) != nil {
-				return
-			}
-		case <-ctx.Done():
-			return
-		case <-s.over:
-			return
+// dial calls a far party, who answers after a while; none: he never does.
+func (f *followed) dial(caller *leg, after, limit time.Duration) (pbx.Leg, *party, error) {
+	var far *party
+	f.rings = func(p *party) {
+		far = p
+		if after > 0 {
+			time.AfterFunc(after, func() { f.answers(p) })
 		}
 	}
+	l, err := f.engine.Dial(context.Background(), caller, pbx.Target{
+		Trunk: routing.Trunk{Code: "t", Address: "carrier.example:5060"}, Number: friend, RingTimeout: 20 * time.Second, Limit: limit,
+	})
+	return l, far, err
 }
 
-func (s *scripted) leg(id string) *leg {
-	l := newLeg(s.Engine, id)
-	s.add(l)
-	return l
-}
-
-func (s *scripted) await(what string, done <-chan struct{}) {
-	s.t.Helper()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		s.t.Fatalf("%s: waited in vain", what)
+// talk is a call in progress.
+func (f *followed) talk(limit time.Duration) (caller, far *leg, who, whom *party) {
+	f.t.Helper()
+	caller, who = f.call()
+	l, whom, err := f.dial(caller, time.Second, limit)
+	if err == nil {
+		_, err = f.engine.Bridge(caller, l)
 	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return caller, l.(*leg), who, whom
 }
+
+// refuses has requests answered in another way, unless answer does not want to.
+func (f *followed) refuses(answer func(w http.ResponseWriter, r *request) bool) {
+	f.scripted.mu.Lock()
+	defer f.scripted.mu.Unlock()
+	f.let = func(w http.ResponseWriter, r *request) bool { return !answer(w, r) }
+}
+
+// deaf lets nobody connect, and breaks the connection.
+func (f *followed) deaf() {
+	f.refuses(func(w http.ResponseWriter, r *request) bool {
+		if r.URL.Path != "/ari/events" {
+			return false
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	f.lose(false)
+}
+
+// lasted is how long a far leg was there, as a call is charged.
+func lasted(l pbx.Leg) time.Duration { return l.End().At.Sub(l.AnsweredAt()) }
 
 // TestEventsOfAllKinds: what can't be understood is passed over, and the next event is taken.
 func TestEventsOfAllKinds(t *testing.T) {
-	s := script(t, &scripted{})
-	l := s.leg("c1")
-	for _, ev := range []string{
-		`{"type":"ChannelToneDetected","channel":{"id":"c1"}}`, `{"type":"RESTResponse"}`, `not JSON`, `[]`, `null`, `{}`, `""`,
-		`{"type":5}`, `{"type":"ChannelDtmfReceived","digit":5,"channel":{"id":"c1"}}`, `{"type":"StasisStart","args":["in"]}`,
-		`{"type":"ChannelDtmfReceived","digit":"","channel":{"id":"c1"}}`, `{"type":"PlaybackFinished","playback":{"id":"none","target_uri":"channel:c1"}}`,
-		`{"type":"ChannelStateChange","timestamp":"yesterday","channel":{"id":"c1","state":"Up"}}`,
-		`{"type":"ChannelDtmfReceived","timestamp":"2026-01-01T00:00:00Z","digit":"7","channel":{"id":"c1"}}`,
-		`{"type":"ChannelDestroyed","cause":17,"tech_cause":486,"channel":{"id":"c1"}}`,
-	} {
-		s.events <- ev
-	}
-	s.await("the end", l.done)
-	if got := string(<-l.digits); got != "7" || l.AnsweredAt().IsZero() || l.End().Q850 != 17 {
-		t.Errorf("digit %q, answered %s, end %+v", got, l.AnsweredAt(), l.End())
-	}
+	follow(t, func(f *followed) {
+		l, p := f.call()
+		for _, ev := range strange {
+			f.tell(strings.ReplaceAll(ev, "c1", p.id), nil)
+		}
+		for _, ev := range []string{
+			`{"type":"ChannelDtmfReceived","digit":"","channel":{"id":"c1"}}`, `{"type":"PlaybackFinished","playback":{"id":"none","target_uri":"channel:c1"}}`,
+			`{"type":"ChannelStateChange","timestamp":"yesterday","channel":{"id":"c1","state":"Up"}}`,
+			`{"type":"ChannelDtmfReceived","timestamp":"2026-01-01T00:00:00Z","digit":"7","channel":{"id":"c1"}}`,
+			`{"type":"ChannelDestroyed","cause":17,"tech_cause":486,"channel":{"id":"c1"}}`,
+		} {
+			f.tell(strings.ReplaceAll(ev, "c1", p.id), nil)
+		}
+		<-l.done
+		if got := string(<-l.digits); got != "7" || l.End().Q850 != 17 {
+			t.Errorf("digit %q, end %+v", got, l.End())
+		}
+	})
+}
+
+// TestDigitsToldTwice: a digit counts once, however often and late it is told; the same digit pressed again is another.
+func TestDigitsToldTwice(t *testing.T) {
+	follow(t, func(f *followed) {
+		l, p := f.call()
+		time.Sleep(10 * time.Second)
+		first := `{"type":"ChannelDtmfReceived","timestamp":"2000-01-01T00:00:01.000+0000","digit":"7","channel":{"id":"` + p.id + `"}}`
+		f.tell(first, nil)
+		f.tell(first, nil)
+		f.tell(strings.Replace(first, "01.000", "01.200", 1), nil)
+		f.tell(first, nil)
+		synctest.Wait()
+		if n := len(l.digits); n != 2 {
+			t.Errorf("%d digits", n)
+		}
+	})
 }
 
 // TestConnectionLost: a leg whose channel is there goes on, also when the question about it fails in whatever way; one
-// whose channel is not there twice, or whose Asterisk is another, has ended at the moment of the loss.
+// whose channel is not there twice, or whose Asterisk is another, has ended when it was last heard of.
 func TestConnectionLost(t *testing.T) {
-	answers := []struct {
-		status int
-		body   string
-	}{
-		{500, `{"message":"no"}`},
-		{200, `<html>a proxy speaks</html>`},
-		{200, `{"state":"U`},
-		{200, `[]`},
-		{200, `{}`},
-		{404, `{"message":"Channel not found"}`},
-		{503, ``},
-		{200, `{"id":"c1","state":"Up"}`},
-	}
-	asked := make(chan struct{})
-	s := &scripted{}
-	s.channel = func() (int, string) {
-		a := answers[0]
-		if answers = answers[1:]; len(answers) == 0 {
-			close(asked)
-			s.channel = func() (int, string) { return 404, `{"message":"Channel not found"}` }
+	follow(t, func(f *followed) {
+		l, p := f.call()
+		answers := []struct {
+			status int
+			body   string
+		}{
+			{500, `{"message":"no"}`},
+			{200, `<html>a proxy speaks</html>`},
+			{200, `{"state":"U`},
+			{200, `[]`},
+			{200, `{}`},
+			{404, `{"message":"Channel not found"}`},
+			{503, ``},
 		}
-		return a.status, a.body
-	}
-	script(t, s)
-	l := s.leg("c1")
-	s.events <- "close"
-	s.await("questions", asked)
-	s.await("connection", s.opened)
-	for unseen := true; unseen; time.Sleep(time.Millisecond) {
-		l.mu.Lock()
-		unseen = !l.unseen.IsZero()
-		l.mu.Unlock()
-		if l.ctx.Err() != nil {
-			t.Fatalf("ended by %+v", l.End())
+		asked := 0
+		f.refuses(func(w http.ResponseWriter, r *request) bool {
+			if r.URL.Path != "/ari/channels/"+p.id || asked == len(answers) {
+				return false
+			}
+			w.WriteHeader(answers[asked].status)
+			_, _ = w.Write([]byte(answers[asked].body))
+			asked++
+			return true
+		})
+		time.Sleep(time.Minute)
+		f.lose(false)
+		time.Sleep(time.Minute)
+		if l.ctx.Err() != nil || asked < len(answers) {
+			t.Fatalf("ended by %+v after %d questions", l.End(), asked)
 		}
-	}
-	before := time.Now()
-	s.events <- "close"
-	s.await("connection", s.opened)
-	s.await("a channel that is gone", l.done)
-	if end := l.End(); end.By != pbx.ByFailure || end.At.Before(before) || time.Since(end.At) < s.lookAgain {
-		t.Errorf("%+v", end)
-	}
-	other := s.leg("c2")
-	s.mu.Lock()
-	s.startup = "2026-01-02T00:00:00.000+0000"
-	s.mu.Unlock()
-	s.events <- "close"
-	s.await("a leg of an Asterisk that is gone", other.done)
+		began := time.Now()
+		f.lose(false)
+		f.leaves(p, 16, 0) // nobody hears it
+		<-l.done
+		if took := time.Since(began); l.End().By != pbx.ByFailure || !l.End().At.Before(began) || began.Sub(l.End().At) > current || took < lookAgain || took > 10*time.Second {
+			t.Errorf("%+v after %s", l.End(), took)
+		}
+		other, _ := f.call()
+		began = time.Now()
+		f.crashes(time.Second)
+		<-other.done
+		if took := time.Since(began); other.End().By != pbx.ByFailure || took > 5*time.Second {
+			t.Errorf("an Asterisk that is gone: %+v after %s", other.End(), took)
+		}
+	})
 }
 
-// TestSweep: what nobody leads is hung up, and nothing else.
-func TestSweep(t *testing.T) {
-	s := script(t, &scripted{})
-	l := s.leg("c1")
-	for range 2 {
-		select {
-		case got := <-s.hungUp:
-			if got != "/channels/orphan" {
-				t.Errorf("%s was hung up", got)
+// TestLateIsNotLost: what is told late is charged by its own time; what was late, and is then lost with the connection, by
+// what had been heard before.
+func TestLateIsNotLost(t *testing.T) {
+	for _, loses := range []bool{false, true} {
+		follow(t, func(f *followed) {
+			f.stall(20 * time.Second)
+			_, far, _, whom := f.talk(time.Hour)
+			time.Sleep(time.Minute)
+			f.stall(20 * time.Second)
+			time.Sleep(10 * time.Second)
+			f.leaves(whom, 16, 0)
+			if loses {
+				time.Sleep(5 * time.Second)
+				f.lose(false)
 			}
-			if l.ctx.Err() != nil {
-				t.Error("a leg was ended")
+			<-far.Done()
+			truth := whom.ended.Sub(whom.answered)
+			if got := lasted(far); !loses && got != truth || got > truth || truth-got > 12*time.Second {
+				t.Errorf("%s, and lost %v: the truth is %s", got, loses, truth)
 			}
-			s.events <- "close"
-			s.await("connection", s.opened)
-		case <-time.After(patience):
-			t.Fatal("the orphan is still there")
+		})
+	}
+}
+
+// TestTimeIsOverUnheard: paid time that ends when the far side has left already, which nobody has heard, is not charged; and
+// neither is what comes after the caller has left.
+func TestTimeIsOverUnheard(t *testing.T) {
+	for _, callerLeaves := range []bool{false, true} {
+		for _, disconnected := range []bool{false, true} {
+			follow(t, func(f *followed) {
+				_, far, who, whom := f.talk(30 * time.Second)
+				time.Sleep(20 * time.Second)
+				f.stall(30 * time.Second)
+				if disconnected {
+					f.deaf()
+				}
+				left := whom
+				if callerLeaves {
+					left = who
+				}
+				f.leaves(left, 16, 0)
+				<-far.Done()
+				truth := left.ended.Sub(whom.answered)
+				if got := lasted(far); got > truth || truth-got > current {
+					t.Errorf("caller leaves %v, disconnected %v: %s, the truth is %s", callerLeaves, disconnected, got, truth)
+				}
+			})
 		}
 	}
+}
+
+// TestTimeIsOver: while both are there the whole time is theirs, whoever hears of them.
+func TestTimeIsOver(t *testing.T) {
+	for _, disconnected := range []bool{false, true} {
+		follow(t, func(f *followed) {
+			_, far, _, _ := f.talk(30 * time.Second)
+			time.Sleep(20 * time.Second)
+			f.stall(30 * time.Second)
+			if disconnected {
+				f.deaf()
+			}
+			<-far.Done()
+			if got := lasted(far); got != 30*time.Second || far.End().By != pbx.ByPaidTime {
+				t.Errorf("disconnected %v: %s by %s", disconnected, got, far.End().By)
+			}
+		})
+	}
+}
+
+// TestCallerLeftUnheard: the far side is heard to hang up after the caller did, which was lost.
+func TestCallerLeftUnheard(t *testing.T) {
+	follow(t, func(f *followed) {
+		caller, far, who, whom := f.talk(time.Hour)
+		time.Sleep(time.Minute)
+		f.lose(false)
+		f.leaves(who, 16, 0)
+		time.Sleep(2 * time.Second)
+		if caller.ctx.Err() != nil {
+			t.Fatal("ended at the first answer that there is no such channel")
+		}
+		f.leaves(whom, 16, 0)
+		<-far.Done()
+		if truth, got := who.ended.Sub(whom.answered), lasted(far); got > truth || truth-got > current {
+			t.Errorf("%s, the truth is %s", got, truth)
+		}
+	})
+}
+
+// TestAnswerIsLate: a far side that answered is not taken for one that did not, and its own time counts in the end.
+func TestAnswerIsLate(t *testing.T) {
+	follow(t, func(f *followed) {
+		caller, who := f.call()
+		time.AfterFunc(5*time.Second, func() { f.stall(30 * time.Second) })
+		began := time.Now()
+		far, whom, err := f.dial(caller, 10*time.Second, time.Hour)
+		if err != nil || time.Since(began) < 20*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		f.leaves(whom, 16, 0)
+		<-far.Done()
+		if truth, got := whom.ended.Sub(whom.answered), lasted(far); got != truth {
+			t.Errorf("%s, the truth is %s", got, truth)
+		}
+		// The caller leaves after the answer, and both come at once.
+		time.AfterFunc(time.Second, func() { f.stall(10 * time.Second) })
+		time.AfterFunc(5*time.Second, func() { f.leaves(who, 16, 0) })
+		far, whom, err = f.dial(caller, 2*time.Second, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-caller.Done()
+		if truth, got := who.ended.Sub(whom.answered), caller.End().At.Sub(far.AnsweredAt()); got != truth {
+			t.Errorf("%s, the truth is %s", got, truth)
+		}
+	})
+}
+
+// TestDialledUnheard: a channel that was made while nothing was heard is found when it is, and goes on.
+func TestDialledUnheard(t *testing.T) {
+	follow(t, func(f *followed) {
+		caller, _ := f.call()
+		time.Sleep(10 * time.Second)
+		f.deaf()
+		time.AfterFunc(time.Second, func() { f.refuses(func(http.ResponseWriter, *request) bool { return false }) })
+		far, _, err := f.dial(caller, time.Second, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.deaf()
+		f.leaves(f.parties[far.ID()], 16, 0)
+		time.AfterFunc(time.Second, func() { f.refuses(func(http.ResponseWriter, *request) bool { return false }) })
+		<-far.Done()
+		_, _, err = f.dial(caller, 0, time.Hour)
+		if !errors.Is(err, pbx.ErrRingTimeout) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestSweep: what nobody leads is hung up, however often the question fails; what is only told late is not.
+func TestSweep(t *testing.T) {
+	follow(t, func(f *followed) {
+		l, _ := f.call()
+		f.deaf()
+		orphan := f.arrive("pstn", "", access.Digits(), nil)
+		times := 0
+		f.refuses(func(w http.ResponseWriter, r *request) bool {
+			if r.Method != http.MethodGet || r.URL.Path != "/ari/applications/"+appName {
+				return false
+			}
+			times++
+			switch times {
+			case 1, 3:
+				w.WriteHeader(http.StatusInternalServerError)
+			case 2:
+				_, _ = w.Write([]byte(`{"name":"telecommune"}`))
+			default:
+				return false
+			}
+			return true
+		})
+		f.scripted.mu.Lock()
+		f.bridges["lonely"] = true
+		f.scripted.mu.Unlock()
+		time.Sleep(30 * time.Second)
+		f.scripted.mu.Lock()
+		if orphan.by != asked || l.ctx.Err() != nil || len(f.bridges) > 0 {
+			t.Errorf("ended by %q, bridges %v", orphan.by, f.bridges)
+		}
+		f.scripted.mu.Unlock()
+		f.stall(28 * time.Second)
+		late := f.arrive("pstn", "", access.Digits(), nil)
+		time.Sleep(30 * time.Second)
+		f.scripted.mu.Lock()
+		defer f.scripted.mu.Unlock()
+		if late.by != forItself || len(f.engine.all()) != 2 {
+			t.Errorf("ended by %q", late.by)
+		}
+	})
 }
 
 // TestSilentConnection: one that nothing comes from, not even the answer to a ping, is given up within ten seconds.
 func TestSilentConnection(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	began := time.Now()
-	s := script(t, &scripted{deaf: true})
-	s.await("a new connection", s.opened)
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("after %s", took)
-	}
+	follow(t, func(f *followed) {
+		for len(f.opened) > 0 {
+			<-f.opened
+		}
+		began := time.Now()
+		f.silence(time.Hour)
+		<-f.opened
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("after %s", took)
+		}
+	})
 }
 
 // TestClock: what Asterisk measured is what we get, late events or not; a clock that is set makes no call longer.
@@ -245,18 +406,23 @@ func TestClock(t *testing.T) {
 		}
 		return got
 	}
-	var c clock
-	first := c.local(at("2026-01-01T10:00:00.000+0000"))
-	time.Sleep(30 * time.Millisecond)
-	if got := c.local(at("2026-01-01T10:00:00.010+0000")).Sub(first); got != 10*time.Millisecond {
-		t.Errorf("10 ms are %s", got)
-	}
-	for _, set := range []string{"2026-01-01T11:00:00.000+0000", "2026-01-01T09:00:00.000+0000", "2020-01-01T00:00:00Z"} {
-		if got := c.local(at(set)).Sub(first); got < 30*time.Millisecond || got > 10*time.Second {
-			t.Errorf("%s: %s", set, got)
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		first := c.local(at("2026-01-01T10:00:00.000+0000"))
+		time.Sleep(2 * time.Minute)
+		if got := c.local(at("2026-01-01T10:00:00.010+0000")).Sub(first); got != 10*time.Millisecond {
+			t.Errorf("10 ms are %s", got)
 		}
-	}
-	if got := c.local(at("yesterday")); time.Since(got) > time.Second {
-		t.Errorf("no time is %s", got)
-	}
+		for _, set := range []string{"2026-01-01T11:00:00.000+0000", "2026-01-01T10:59:50.000+0000", "2020-01-01T00:00:00Z"} {
+			asked := time.Now()
+			time.Sleep(time.Second)
+			c.notBefore(at(set), asked)
+			if got := c.local(at(set)); got.Before(asked) || got.After(time.Now()) {
+				t.Errorf("%s: %s after it was asked for", set, got.Sub(asked))
+			}
+		}
+		if got := c.local(at("yesterday")); !got.Equal(time.Now()) {
+			t.Errorf("no time is %s", got)
+		}
+	})
 }

@@ -55,10 +55,7 @@ func (e *Engine) serve(l *leg) {
 		defer e.rescue(l)
 		e.handle(l.ctx, l)
 	}()
-	l.mu.Lock()
-	dialled := l.dialled
-	l.mu.Unlock()
-	for _, far := range dialled {
+	for _, far := range l.partners() {
 		far.Hangup(pbx.NormalClearing)
 	}
 	l.Hangup(pbx.NormalClearing)

@@ -3,6 +3,7 @@ package asterisk
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type leg struct {
 	id      string // of the channel
 	inbound pbx.Inbound
 	out     bool            // we dialled it
+	caller  *leg            // for whom; nil when for nobody who pays for it
 	ctx     context.Context // ends with the leg
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -30,16 +32,21 @@ type leg struct {
 	bridge  atomic.Pointer[bridge]
 	ears    *atomic.Bool // set when the party is heard; only a test call listens
 
-	telling sync.Mutex // held by the one who tells Asterisk of the limit
+	typed   time.Time     // the newest digit; the reader of events alone has to do with it
+	telling chan struct{} // held by the one who tells Asterisk of the limit
 
 	mu       sync.Mutex
 	rings    func(early bool) // told of ringing and early media; nil: nobody is
 	callID   string           // of SIP, once it is in the application
 	answered time.Time        // zero before
+	guessed  bool             // that is when we learnt of the answer; its own time may still be told
 	limit    time.Duration    // 0: none
 	timer    *time.Timer      // of the limit
 	told     bool             // Asterisk knows of a limit
+	there    time.Time        // when Asterisk last said that there is such a channel, asked for it
 	unseen   time.Time        // since when nothing is heard of the channel; zero while it is
+	expiring bool             // its time is over, and Asterisk is asked to end it
+	ending   *pbx.End         // of which Asterisk has told; nil before
 	end      pbx.End          // zero until done
 	mixed    string           // the bridge that Dial has put the leg and its caller into
 	plays    map[string]chan error
@@ -49,7 +56,7 @@ type leg struct {
 func newLeg(e *Engine, id string) *leg {
 	l := &leg{
 		e: e, id: id, done: make(chan struct{}), digits: make(chan byte, digitBuffer), stage: make(chan struct{}, 1),
-		ours: make(chan struct{}), answer: make(chan struct{}), plays: map[string]chan error{},
+		telling: make(chan struct{}, 1), ours: make(chan struct{}), answer: make(chan struct{}), plays: map[string]chan error{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
@@ -97,8 +104,8 @@ func (l *leg) Answer(ctx context.Context) error {
 	select {
 	case <-l.answer:
 		return nil
-	case <-time.After(answerTime): // its event was lost with the connection
-		l.up(time.Now())
+	case <-time.After(answerTime): // its event was lost with the connection, or is late
+		l.guessUp()
 		return l.alive(ctx)
 	case <-ctx.Done():
 		return l.ended(ctx)
@@ -143,6 +150,13 @@ func (l *leg) forgetDigits() {
 			return
 		}
 	}
+}
+
+// partners are the legs that were dialled for this one.
+func (l *leg) partners() []*leg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.dialled)
 }
 
 // digit takes a digit that the party dialled. Asterisk has passed it on to the other side of a bridge.
@@ -195,12 +209,15 @@ func (l *leg) asked(ctx context.Context, err error) error {
 // take is given each event of the channel, in their order. It must not wait.
 func (l *leg) take(ev event) {
 	at := l.e.clock.local(ev.Timestamp)
+	l.mu.Lock()
+	l.unseen = time.Time{}
+	l.mu.Unlock()
 	switch ev.Type {
 	case "StasisStart":
 		l.mu.Lock()
 		l.callID = pbx.Printable(ev.Channel.Protocol)
 		l.mu.Unlock()
-		closeOnce(l.ours)
+		l.arrived()
 	case "ChannelStateChange":
 		if ev.Channel.State == "Up" {
 			l.up(at)
@@ -208,7 +225,8 @@ func (l *leg) take(ev event) {
 	case "Dial":
 		l.progress(ev.DialStatus, at)
 	case "ChannelDtmfReceived":
-		if len(ev.Digit) == 1 {
+		if len(ev.Digit) == 1 && at.After(l.typed) { // else it is told twice
+			l.typed = at
 			l.digit(ev.Digit[0])
 		}
 	case "ChannelTalkingStarted":
@@ -221,11 +239,11 @@ func (l *leg) take(ev event) {
 		if l.AnsweredAt().IsZero() && l.out {
 			return // the cause comes when the channel is gone
 		}
-		l.finish(l.endOf(ev, at))
+		l.hungUp(l.endOf(ev, at))
 	case "StasisEnd":
 		l.left(at)
 	case "ChannelDestroyed":
-		l.finish(l.endOf(ev, at))
+		l.hungUp(l.endOf(ev, at))
 		l.e.drop(l)
 	}
 }
@@ -245,11 +263,13 @@ func (l *leg) progress(status string, at time.Time) {
 	}
 }
 
-// closeOnce closes a channel that only the reader of events closes.
-func closeOnce(c chan struct{}) {
+// arrived marks that the channel is in the application.
+func (l *leg) arrived() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	select {
-	case <-c:
+	case <-l.ours:
 	default:
-		close(c)
+		close(l.ours)
 	}
 }

@@ -127,6 +127,9 @@ func identifyOrder(p netip.Prefix) string { return fmt.Sprintf("%03d", p.Addr().
 // peers writes providers and trunks, and tells whether anything has changed. Trunks over TLS are left out: calls go to the
 // next.
 func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (changed bool, err error) {
+	if p == nil {
+		return false, nil // who runs it elsewhere has configured it
+	}
 	var b bytes.Buffer
 	plain := slices.DeleteFunc(slices.Clone(trunks), func(t routing.Trunk) bool { return t.Transport == "tls" })
 	err = peersConf.Execute(&b, map[string]any{

@@ -34,8 +34,12 @@ const (
 )
 
 // run keeps Asterisk running until ctx ends. One that ends by itself is started again; one that can't be started is an
-// error.
+// error. No private one is none that has to be run.
 func (p *private) run(ctx context.Context, log *slog.Logger) error {
+	if p == nil {
+		<-ctx.Done()
+		return nil
+	}
 	wait, short := time.Duration(0), 0
 	for {
 		began := time.Now()
