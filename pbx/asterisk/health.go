@@ -3,7 +3,6 @@ package asterisk
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -163,15 +162,12 @@ func (w *watch) lookAtLogins(ctx context.Context, now time.Time) error {
 
 // reachable implements switchHealth.
 func (e *Engine) reachable(ctx context.Context) (map[string]bool, error) {
-	var got []struct{ Resource, State string }
-	if _, err := e.ari.send(ctx, http.MethodGet, "/endpoints/PJSIP", nil, &got); err != nil {
-		return nil, err
+	states, err := e.ari.endpoints(ctx)
+	reachable := make(map[string]bool, len(states))
+	for id, state := range states {
+		reachable[id] = state == "online"
 	}
-	reachable := make(map[string]bool, len(got))
-	for _, p := range got {
-		reachable[p.Resource] = p.State == "online"
-	}
-	return reachable, nil
+	return reachable, err
 }
 
 // registrations implements switchHealth: nobody but the command line of a private Asterisk knows them.

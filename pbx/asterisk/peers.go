@@ -19,8 +19,10 @@ func providerEndpoint(p pbx.Provider) string {
 	if p.User != "" {
 		return p.User
 	}
-	return "from~" + p.Code
+	return fromEndpoint(p.Code)
 }
+
+func fromEndpoint(code string) string { return "from~" + code }
 
 func trunkEndpoint(code string) string { return "trunk~" + code }
 
