@@ -36,7 +36,9 @@ func TestJoined(t *testing.T) {
 			}
 			errs <- err
 		}
-	}, func(c *Config) { c.URL, c.User, c.Password, c.Listen = operator.URL, appName, operator.Password, operator.SIP })
+	}, func(c *Config) {
+		c.URL, c.User, c.Password, c.Listen = operator.URL, appName, operator.Password, operator.SIP
+	})
 	reaches := func(what string, want bool) {
 		t.Helper()
 		for {

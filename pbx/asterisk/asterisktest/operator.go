@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"telecommune/internal/ports"
 )
 
 // Operator is an Asterisk that somebody else runs, configured by the lines of docs/asterisk.md.
@@ -60,7 +62,7 @@ func NewOperator(t testing.TB) *Operator {
 	return o
 }
 
-// Start runs Asterisk, and waits until it takes ARI.
+// Start runs Asterisk, and waits until it has begun.
 func (o *Operator) Start() {
 	o.t.Helper()
 	o.cmd = exec.Command(filepath.Join(Folder(o.t), "run"), "-C", filepath.Join(o.dir, "etc", "asterisk.conf"), "-f")
@@ -69,11 +71,9 @@ func (o *Operator) Start() {
 	if err := o.cmd.Start(); err != nil {
 		o.t.Fatal(err)
 	}
-	address := strings.TrimSuffix(strings.TrimPrefix(o.URL, "http://"), "/ari")
+	conf := filepath.Join(o.dir, "etc", "asterisk.conf")
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
+		if exec.Command(filepath.Join(Folder(o.t), "run"), "-C", conf, "-rx", "core waitfullybooted").Run() == nil {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -126,16 +126,9 @@ func documented(t testing.TB) map[string]string {
 // free finds an address on loopback that nobody has, for UDP and TCP.
 func free(t testing.TB) string {
 	t.Helper()
-	for {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return tcp.Addr().String()
-		}
+	port, err := ports.Free(net.IPv4(127, 0, 0, 1), 1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
