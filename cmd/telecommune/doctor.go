@@ -85,6 +85,9 @@ func examine(ctx context.Context, c Config) []finding {
 	} else {
 		findings = append(findings, checkEngine(c))
 	}
+	if c.Engine == engineAsterisk {
+		findings = append(findings, checkTLS(ctx, c))
+	}
 	switch {
 	case err == nil:
 		findings = append(findings, finding{"serve", good, "running", ""})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
@@ -37,6 +38,26 @@ func checkJoined(ctx context.Context, c Config, served bool) []finding {
 		findings = append(findings, finding{f.Check, status, oneLine(f.Detail), f.Fix})
 	}
 	return findings
+}
+
+// checkTLS names the trunks that Asterisk can't carry.
+func checkTLS(ctx context.Context, c Config) finding {
+	f := finding{"trunks over TLS", good, "none, which Asterisk could not carry", ""}
+	_, trunks, err := peersOf(ctx, c)
+	if err != nil {
+		return finding{f.Check, fail, oneLine(err.Error()), "telecommune migrate"}
+	}
+	var barred []string
+	for _, t := range trunks {
+		if t.Enabled && t.Transport == "tls" {
+			barred = append(barred, t.Code)
+		}
+	}
+	if len(barred) > 0 {
+		f.Status, f.Detail = warn, "Asterisk carries no calls over "+strings.Join(barred, ", ")
+		f.Fix = "serve --engine sip, or telecommune trunk set " + barred[0] + " --transport tcp"
+	}
+	return f
 }
 
 // peersOf is what an Asterisk is told of; nothing while there is no database.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,14 @@ func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
 	see("spool", warn, "1 calls wait", "serve")
 	put("unreadable.jsonl", "x\ny\n")
 	see("spool", warn, "2 calls can't be settled", "unreadable.jsonl")
+
+	run("trunk add secure --address carrier.example --transport tls")
+	r := tcWith(t, "", "doctor", "-o", "json", "--state", home, "--engine", "asterisk")
+	if !slices.ContainsFunc(decode[[]finding](t, r.out), func(f finding) bool {
+		return f.Check == "trunks over TLS" && f.Status == warn && strings.Contains(f.Detail, "secure")
+	}) {
+		t.Errorf("a trunk that Asterisk can't carry: %s", r.out)
+	}
 }
 
 // TestDoctorLooksForAsterisk, when that is to carry the calls.

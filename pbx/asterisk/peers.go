@@ -58,20 +58,23 @@ func endpoint(id, context, codecs string, silence time.Duration) object {
 		"rtp_symmetric", "yes", "rewrite_contact", "yes", "timers", "yes")
 }
 
-// peerObjects are providers and trunks, each object behind those that it names. Trunks over TLS are left out: calls go to the
-// next.
+// peerObjects are providers and trunks, each object behind those that it names. Trunks over TLS are left out (noTLS):
+// calls go to the next.
 func peerObjects(providers []pbx.Provider, trunks []routing.Trunk, silence time.Duration) []object {
 	var all []object
 	for _, p := range providers {
 		all = append(all, providerObjects(p, silence)...)
 	}
 	for _, t := range trunks {
-		if t.Transport != "tls" {
+		if carried(t) {
 			all = append(all, trunkObjects(t, silence)...)
 		}
 	}
 	return all
 }
+
+// carried tells whether Asterisk can have a trunk.
+func carried(t routing.Trunk) bool { return t.Transport != "tls" }
 
 func providerObjects(p pbx.Provider, silence time.Duration) []object {
 	id := providerEndpoint(p)
