@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,9 @@ type Config struct {
 	RTPPorts string   `toml:"rtp_ports"`
 	Engine   string   `toml:"engine"`
 	Asterisk string   `toml:"asterisk"`
+	ARIURL   string   `toml:"ari_url"`
+	ARIUser  string   `toml:"ari_user"`
+	ARIFile  string   `toml:"ari_password_file"`
 	Node     string   `toml:"node"`
 	Prompts  []string `toml:"prompts"`
 
@@ -83,6 +87,18 @@ var settings = []setting{
 	{
 		"asterisk", "`FOLDER` with an Asterisk, as deploy/asterisk/get.sh prints it",
 		func(c *Config, v string) { c.Asterisk = v }, func(c *Config) string { return c.Asterisk },
+	},
+	{
+		"ari_url", "`URL` of ARI of an Asterisk that runs elsewhere, such as http://127.0.0.1:8088/ari; see docs/asterisk.md",
+		func(c *Config, v string) { c.ARIURL = v }, func(c *Config) string { return c.ARIURL },
+	},
+	{
+		"ari_user", "`USER` of ARI there",
+		func(c *Config, v string) { c.ARIUser = v }, func(c *Config) string { return c.ARIUser },
+	},
+	{
+		"ari_password_file", "`FILE` with the password of that user",
+		func(c *Config, v string) { c.ARIFile = v }, func(c *Config) string { return c.ARIFile },
 	},
 	{
 		"node", "`NAME` of this node among several",
@@ -146,6 +162,7 @@ func defaultConfig() Config {
 		RTPPorts: "10000-20000",
 		Engine:   engineSIP,
 		Asterisk: defaultAsterisk(),
+		ARIUser:  "telecommune",
 		Node:     host,
 		Prompts:  defaultPrompts(),
 
@@ -232,6 +249,9 @@ func (c *Config) check() error {
 	if c.Engine != engineSIP && c.Engine != engineAsterisk {
 		return fmt.Errorf("engine %q: want sip or asterisk", c.Engine)
 	}
+	if err := c.checkARI(); err != nil {
+		return err
+	}
 	if c.Node == "" {
 		return errors.New("node: a name is needed")
 	}
@@ -262,4 +282,36 @@ func (c *Config) check() error {
 func (c Config) public() netip.Addr {
 	addr, _ := netip.ParseAddr(c.Public)
 	return addr
+}
+
+// checkARI refuses what is no address of an Asterisk elsewhere.
+func (c *Config) checkARI() error {
+	if c.ARIURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.ARIURL)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("ari_url: want an address such as http://127.0.0.1:8088/ari")
+	case u.User != nil:
+		return errors.New("ari_url: the user goes to ari_user, the password to the file of ari_password_file")
+	case c.Engine != engineAsterisk:
+		return errors.New("ari_url: only the engine asterisk has one")
+	case c.ARIFile == "":
+		return errors.New("ari_password_file: the password of ari_url is needed")
+	}
+	return nil
+}
+
+// ariPassword reads the password of an Asterisk that runs elsewhere.
+func (c Config) ariPassword() (string, error) {
+	content, err := os.ReadFile(c.ARIFile)
+	if err != nil {
+		return "", fmt.Errorf("password of ari_url: %w", err)
+	}
+	password := strings.TrimRight(string(content), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("password of ari_url: %s is empty", c.ARIFile)
+	}
+	return password, nil
 }

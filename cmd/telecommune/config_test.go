@@ -47,7 +47,7 @@ func TestConfigRises(t *testing.T) {
 	want := Config{
 		State: "/srv/file", SIP: "192.0.2.1:5060", Public: "192.0.2.9", HTTP: "192.0.2.2:80", RTPPorts: "20400-20500", Engine: "sip",
 		Asterisk: "/opt/asterisk", Prompts: []string{"/c", "/d"}, Node: defaultConfig().Node, MaxAttempts: 3,
-		MaxCalls: 40, MaxCPS: 7,
+		MaxCalls: 40, MaxCPS: 7, ARIUser: "telecommune",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)
@@ -73,6 +73,10 @@ func TestConfigRefused(t *testing.T) {
 		"no attempts":        {"max_attempts = 0\n", []string{"max_attempts", "1 to 50"}},
 		"no calls":           {"max_calls = 0\n", []string{"max_calls", "1 to 100000"}},
 		"too fast":           {"max_cps = 10001\n", []string{"max_cps", "1 to 10000"}},
+		"ARI nowhere":        {"engine = \"asterisk\"\nari_url = \"switch:8088\"\n", []string{"ari_url", "http://127.0.0.1:8088/ari"}},
+		"user in address":    {"engine = \"asterisk\"\nari_url = \"http://a:b@switch/ari\"\n", []string{"ari_user", "ari_password_file"}},
+		"no password":        {"engine = \"asterisk\"\nari_url = \"http://switch/ari\"\n", []string{"ari_password_file"}},
+		"ARI without":        {"ari_url = \"http://switch/ari\"\nari_password_file = \"x\"\n", []string{"ari_url", "only the engine asterisk"}},
 		"attempts in words":  {"max_attempts = \"many\"\n", []string{"line 1"}},
 		"no name":            {"node = \"\"\n", []string{"node"}},
 		"another's key case": {"State = \"/s\"\nDB2 = \"\"\n", []string{"DB2"}},

@@ -69,7 +69,7 @@ OK is as it should be, WARN works with a drawback, FAIL must be mended; with any
 			return nil
 		},
 	}
-	addConfigFlags(c.Flags(), "sip", "http", "engine", "asterisk", "prompts")
+	addConfigFlags(c.Flags(), "sip", "http", "engine", "asterisk", "ari-url", "ari-user", "ari-password-file", "prompts")
 	return c
 }
 
@@ -78,11 +78,24 @@ func examine(ctx context.Context, c Config) []finding {
 	findings := []finding{checkPostgres(c), checkState(c), checkDisk(c), checkSpool(c)}
 	findings = append(findings, checkDatabase(ctx, c)...)
 	prompts := checkPrompts(c)
-	findings = append(findings, prompts, checkSpeech(prompts.Status == good), checkEngine(c))
-	if _, err := askServe(c.State).live(ctx); err == nil {
-		findings = append(findings, finding{"serve", good, "running", ""})
+	findings = append(findings, prompts, checkSpeech(prompts.Status == good))
+	_, err := askServe(c.State).live(ctx)
+	if c.ARIURL != "" {
+		findings = append(findings, checkJoined(ctx, c, err == nil)...)
 	} else {
-		findings = append(findings, checkPort("SIP port", c.SIP, "--sip", "tcp", "udp"), checkPort("HTTP port", c.HTTP, "--http", "tcp"))
+		findings = append(findings, checkEngine(c))
+	}
+	if c.Engine == engineAsterisk {
+		findings = append(findings, checkTLS(ctx, c))
+	}
+	switch {
+	case err == nil:
+		findings = append(findings, finding{"serve", good, "running", ""})
+	case c.ARIURL == "":
+		findings = append(findings, checkPort("SIP port", c.SIP, "--sip", "tcp", "udp"))
+		fallthrough
+	default:
+		findings = append(findings, checkPort("HTTP port", c.HTTP, "--http", "tcp"))
 	}
 	return append(findings, checkReceiveBuffer(), checkClock())
 }

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"telecommune/internal/postgres"
 	"telecommune/pbx/asterisk/asterisktest"
+	"telecommune/pbx/prompt"
 )
 
 // checkup runs doctor on a state folder and gives what it found by the name of the check.
@@ -98,6 +100,14 @@ func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
 	see("spool", warn, "1 calls wait", "serve")
 	put("unreadable.jsonl", "x\ny\n")
 	see("spool", warn, "2 calls can't be settled", "unreadable.jsonl")
+
+	run("trunk add secure --address carrier.example --transport tls")
+	r := tcWith(t, "", "doctor", "-o", "json", "--state", home, "--engine", "asterisk")
+	if !slices.ContainsFunc(decode[[]finding](t, r.out), func(f finding) bool {
+		return f.Check == "trunks over TLS" && f.Status == warn && strings.Contains(f.Detail, "secure")
+	}) {
+		t.Errorf("a trunk that Asterisk can't carry: %s", r.out)
+	}
 }
 
 // TestDoctorLooksForAsterisk, when that is to carry the calls.
@@ -119,4 +129,54 @@ func TestDoctorLooksForAsterisk(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDoctorLooksAtAnAsteriskElsewhere: all is well with the lines of docs/asterisk.md; each that is missing is named.
+func TestDoctorLooksAtAnAsteriskElsewhere(t *testing.T) {
+	operator := asterisktest.NewOperator(t)
+	state, password, clips := freshState(t), file(t, "password", operator.Password+"\n"), t.TempDir()
+	if err := os.Mkdir(filepath.Join(clips, "en"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	silence := "RIFF\x64\x01\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x40\x01\x00\x00" + strings.Repeat("\x00", 320)
+	for name := range prompt.Texts("en") {
+		if err := os.WriteFile(filepath.Join(clips, "en", name+".wav"), []byte(silence), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(flags ...string) map[string]finding {
+		t.Helper()
+		args := append([]string{"doctor", "-o", "json", "--state", state, "--engine", "asterisk", "--ari-url", operator.URL, "--ari-password-file", password, "--prompts", clips}, flags...)
+		all := map[string]finding{}
+		for _, f := range decode[[]finding](t, tcWith(t, "", args...).out) {
+			all[f.Check] = f
+		}
+		return all
+	}
+	see := func(all map[string]finding, check string, want status, fix string) {
+		t.Helper()
+		if f, is := all[check]; !is || f.Status != want || !strings.Contains(f.Fix, fix) || want == good && f.Fix != "" {
+			t.Errorf("%s: %+v, want %s, mended by %q", check, f, want, fix)
+		}
+	}
+	well := look()
+	for _, check := range []string{"ari", "asterisk version", "asterisk modules", "asterisk memory", "asterisk callers", "asterisk dialplan", "asterisk prompts", "asterisk trunks"} {
+		see(well, check, good, "")
+	}
+	see(look("--ari-password-file", file(t, "wrong", "wrong\n")), "ari", fail, "ari.conf: [telecommune]")
+	see(look("--ari-url", strings.TrimSuffix(operator.URL, "/ari")), "ari", fail, "/ari")
+	see(look("--ari-url", "http://127.0.0.1:9/ari"), "ari", fail, "http.conf")
+
+	operator.Kill()
+	for name, line := range map[string]string{
+		"extensions.conf": " same => n,Stasis(", "sorcery.conf": "registration = memory", "modules.conf": "load = func_groupcount.so",
+	} {
+		operator.Rewrite(name, func(s string) string { return strings.Replace(s, line, "; "+line, 1) })
+	}
+	operator.Start()
+	broken := look("--prompts", t.TempDir())
+	see(broken, "asterisk modules", fail, "load = func_groupcount.so")
+	see(broken, "asterisk memory", fail, "sorcery.conf")
+	see(broken, "asterisk dialplan", fail, "extensions.conf")
+	see(broken, "asterisk prompts", fail, "make prompts")
 }

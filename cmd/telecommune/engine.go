@@ -35,7 +35,12 @@ const (
 func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
 	trunks := func() []routing.Trunk { return p.routes.Load().Trunks() }
 	if c.Engine == engineAsterisk {
+		conf, err := ariOf(c)
+		if err != nil {
+			return nil, err
+		}
 		return asterisk.New(asterisk.Config{
+			URL: conf.URL, User: conf.User, Password: conf.Password,
 			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,
@@ -45,6 +50,15 @@ func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, l
 		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load,
 		Trunks: trunks, Health: gate, Now: clockOf(ctx), Log: log,
 	})
+}
+
+// ariOf is how an Asterisk that runs elsewhere is reached; empty when there is none.
+func ariOf(c Config) (asterisk.Config, error) {
+	if c.ARIURL == "" {
+		return asterisk.Config{}, nil
+	}
+	password, err := c.ariPassword()
+	return asterisk.Config{URL: c.ARIURL, User: c.ARIUser, Password: password}, err
 }
 
 // defaultAsterisk is what deploy/asterisk/get.sh has got last, where it puts it by default; "" if nothing.

@@ -23,7 +23,8 @@ func serveCommand() *cobra.Command {
 SIGTERM or Ctrl-C: no new calls are taken, and those in progress may go on for up to five minutes. A second signal hangs
 them up, settles them and ends.
 
-With --engine asterisk, calls are carried by an Asterisk of its own, which serve starts and supervises.`,
+With --engine asterisk, calls are carried by an Asterisk of its own, which serve starts and supervises; with --ari-url as
+well, by one that runs elsewhere (docs/asterisk.md).`,
 		Example: "  telecommune serve --sip 192.0.2.1:5060 --http 127.0.0.1:8080\n  telecommune serve --engine asterisk",
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -44,7 +45,7 @@ With --engine asterisk, calls are carried by an Asterisk of its own, which serve
 			return a.Run(cmd.Context())
 		},
 	}
-	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "asterisk", "node", "prompts", "max-attempts", "max-calls", "max-cps")
+	addConfigFlags(cmd.Flags(), "sip", "public", "http", "proxies", "rtp-ports", "engine", "asterisk", "ari-url", "ari-user", "ari-password-file", "node", "prompts", "max-attempts", "max-calls", "max-cps")
 	return cmd
 }
 

@@ -22,6 +22,7 @@ type ari struct {
 	client   *native.Client
 	http     *http.Client
 	url      string
+	user     string
 	password string
 }
 
@@ -36,10 +37,13 @@ func init() {
 	}
 }
 
-func newARI(url, password string) *ari {
+func newARI(url, password string) *ari { return newARIAs(url, appName, password) }
+
+// newARIAs asks as a user of another name than the private Asterisk's.
+func newARIAs(url, user, password string) *ari {
 	return &ari{
-		client: native.New(&native.Options{Application: appName, URL: url, Username: appName, Password: password}),
-		http:   &http.Client{Timeout: answerTime}, url: url, password: password,
+		client: native.New(&native.Options{Application: appName, URL: url, Username: user, Password: password}),
+		http:   &http.Client{Timeout: answerTime}, url: url, user: user, password: password,
 	}
 }
 
@@ -177,6 +181,19 @@ func (a *ari) beat(ctx context.Context, name string) error {
 	return err
 }
 
+// endpoints are those of SIP, with their states, such as "online".
+func (a *ari) endpoints(ctx context.Context) (map[string]string, error) {
+	var got []struct{ Technology, Resource, State string }
+	_, err := a.send(ctx, http.MethodGet, "/endpoints", nil, &got) // there may be none, of which one of SIP's alone is a 404
+	states := make(map[string]string, len(got))
+	for _, e := range got {
+		if e.Technology == "PJSIP" {
+			states[e.Resource] = e.State
+		}
+	}
+	return states, err
+}
+
 // startup is when Asterisk was started, in its words.
 func (a *ari) startup(ctx context.Context) (string, error) {
 	var got struct {
@@ -246,7 +263,7 @@ func (a *ari) send(ctx context.Context, method, path string, body, got any) (sta
 	if err != nil {
 		return 0, err
 	}
-	req.SetBasicAuth(appName, a.password)
+	req.SetBasicAuth(a.user, a.password)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -1,6 +1,7 @@
 // Package asterisk is the call engine on the switch that operators know: Asterisk carries signalling and voice, and the
 // script is led over ARI, its REST interface. The engine starts a private Asterisk and supervises it, with a
-// configuration made of our trunks and providers. It implements pbx.Switch; nothing of ARI is seen outside.
+// configuration made of our trunks and providers, or joins one that runs elsewhere. It implements pbx.Switch; nothing of ARI
+// is seen outside.
 package asterisk
 
 import (
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,10 @@ import (
 
 // Config is what an engine needs. Zero values mean the defaults named.
 type Config struct {
+	// URL is that of ARI of an Asterisk that runs elsewhere, with the user and password of ours there. Then none is started,
+	// and what is said of folders, addresses, ports and limits is the affair of who runs it.
+	URL, User, Password string
+
 	Folder       string                 // of an Asterisk, as deploy/asterisk/get.sh prints it
 	State        string                 // where the private configuration, logs and sockets of Asterisk go
 	Listen       string                 // host:port of SIP, for UDP and TCP; port 0: any that both have free
@@ -40,7 +46,8 @@ type Engine struct {
 	conf    Config
 	log     *slog.Logger
 	addr    *net.UDPAddr
-	private *private // nil: an Asterisk that is not ours to run
+	private *private // nil: one that is not ours to run
+	remote  *remote  // nil when it does not run elsewhere
 	ari     *ari
 	clock   clock
 	handle  func(ctx context.Context, in pbx.Leg)
@@ -78,6 +85,9 @@ func New(c Config) (*Engine, error) {
 	if c.RTPPorts == "" {
 		c.RTPPorts = "10000-20000"
 	}
+	if c.URL != "" {
+		return join(c), nil
+	}
 	addr, err := freeAddress(c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
@@ -99,6 +109,13 @@ func newEngine(c Config, a *ari) *Engine {
 	}
 }
 
+// join makes the engine of an Asterisk that runs elsewhere.
+func join(c Config) *Engine {
+	e := newEngine(c, newARIAs(strings.TrimSuffix(c.URL, "/"), c.User, c.Password))
+	e.remote = &remote{ari: e.ari, log: e.log}
+	return e
+}
+
 // freeAddress finds the address to listen on; port 0 is replaced by one that both UDP and TCP have free.
 func freeAddress(listen string) (*net.UDPAddr, error) {
 	addr, err := net.ResolveUDPAddr("udp", listen)
@@ -115,8 +132,13 @@ func freeAddress(listen string) (*net.UDPAddr, error) {
 	return addr, err
 }
 
-// Addr is where SIP is taken, with the port that was found free.
-func (e *Engine) Addr() net.Addr { return e.addr }
+// Addr is where SIP is taken, with the port that was found free. Of an Asterisk that runs elsewhere it is where ARI is.
+func (e *Engine) Addr() net.Addr {
+	if e.remote != nil {
+		return elsewhere(e.conf.URL)
+	}
+	return e.addr
+}
 
 // Ready is closed when calls are taken: Asterisk takes about a second to start.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
@@ -128,7 +150,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- e.private.run(running, e.log) }()
+	go func() { served <- e.keep(running) }()
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
@@ -164,6 +186,15 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	e.work.Wait()
 	e.ari.close()
 	return err
+}
+
+// keep keeps Asterisk running until ctx ends, if that is ours to do.
+func (e *Engine) keep(ctx context.Context) error {
+	if e.remote != nil {
+		<-ctx.Done()
+		return nil
+	}
+	return e.private.run(ctx, e.log)
 }
 
 // stopTime is how long Run waits for Asterisk's word on the calls that it hung up.

@@ -69,7 +69,11 @@ func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg), c
 	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	wait(r, r.Ready())
-	if r.phone, err = simcarrier.NewPhone(r.ctx, simcarrier.PhoneConfig{Server: r.Addr().String(), Number: "+4915112345678", Sound: simcarrier.Tone}); err != nil {
+	server := r.Addr().String()
+	if c.URL != "" { // then its address is not ours to know
+		server = c.Listen
+	}
+	if r.phone, err = simcarrier.NewPhone(r.ctx, simcarrier.PhoneConfig{Server: server, Number: "+4915112345678", Sound: simcarrier.Tone}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.phone.Close)

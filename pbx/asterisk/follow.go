@@ -46,7 +46,7 @@ func (e *Engine) follow(ctx context.Context) {
 func (e *Engine) followOnce(ctx context.Context) (opened bool, err error) {
 	opening, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	login := base64.StdEncoding.EncodeToString([]byte(appName + ":" + e.ari.password))
+	login := base64.StdEncoding.EncodeToString([]byte(e.ari.user + ":" + e.ari.password))
 	conn, res, err := websocket.Dial(opening, strings.Replace(e.ari.url, "http", "ws", 1)+"/events?app="+appName, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Authorization": {"Basic " + login}},
 	})
@@ -124,10 +124,9 @@ func (e *Engine) welcome(ctx context.Context) error {
 	e.restored = make(chan struct{})
 	e.mu.Unlock()
 	close(restored)
-	e.once.Do(func() {
-		e.log.Info("Asterisk takes calls", "address", e.addr)
-		close(e.ready)
-	})
+	if e.remote == nil {
+		e.takeCalls()
+	}
 	restarted := known != "" && known != startup
 	e.log.Debug("connected to Asterisk", "restarted", restarted)
 	for _, l := range e.all() {
@@ -166,24 +165,36 @@ func (e *Engine) take(ev event) {
 func (e *Engine) push(ctx context.Context) {
 	tick := time.NewTicker(pushEvery)
 	defer tick.Stop()
-	pending := false
+	tell, said := e.reload(), ""
+	if e.remote != nil {
+		tell = e.attend
+	}
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+		err := tell(ctx)
+		if err == nil {
+			said = ""
+		} else if ctx.Err() == nil && err.Error() != said { // it is said once, not each second
+			said = err.Error()
+			e.log.Error("tell Asterisk of trunks and providers", "err", err)
+		}
+	}
+}
+
+// reload gives what has a private Asterisk read the peers again when they have changed.
+func (e *Engine) reload() func(ctx context.Context) error {
+	pending := false
+	return func(ctx context.Context) error {
 		changed, err := e.private.peers(e.conf.Admission(), e.conf.Trunks())
 		pending = pending || changed
-		e.mu.Lock()
-		connected := e.connected
-		e.mu.Unlock()
-		if err == nil && pending && connected {
+		if err == nil && pending && e.isConnected() {
 			err = e.ari.reload(ctx)
 			pending = err != nil
 		}
-		if err != nil && ctx.Err() == nil {
-			e.log.Error("tell Asterisk of trunks and providers", "err", err)
-		}
+		return err
 	}
 }

@@ -3,7 +3,6 @@ package asterisk
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -29,7 +28,17 @@ type watch struct {
 	ask    switchHealth
 	probes map[string]*care // by trunk
 	logins map[string]*care
-	next   time.Time // registrations are looked at
+	barred map[string]*care // over TLS
+	next   time.Time        // registrations are looked at
+}
+
+// noTLS is why a trunk over TLS carries no calls. PJSIP holds a certificate against the host of the address alone, has one
+// list of authorities for each port that it listens on, and finds no hosts for a transport that it did not start with: that
+// does not make a trunk's own --tls-ca and --tls-name.
+const noTLS = "Asterisk carries no trunks over TLS"
+
+func newWatch(health pbx.Health, ask switchHealth) *watch {
+	return &watch{health: health, ask: ask, probes: map[string]*care{}, logins: map[string]*care{}, barred: map[string]*care{}}
 }
 
 // switchHealth asks Asterisk. An error says nothing of any trunk.
@@ -52,7 +61,7 @@ func (e *Engine) watchHealth(ctx context.Context) {
 	if e.conf.Health == nil {
 		return
 	}
-	w := watch{health: e.conf.Health, ask: e, probes: map[string]*care{}, logins: map[string]*care{}}
+	w := newWatch(e.conf.Health, e)
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
 	for {
@@ -72,9 +81,16 @@ func (e *Engine) watchHealth(ctx context.Context) {
 
 // look brings the gate up to date at an instant.
 func (w *watch) look(ctx context.Context, now time.Time, trunks []routing.Trunk) error {
-	tend(w.probes, now, trunks, func(t routing.Trunk) bool { return t.Enabled && t.Probe > 0 }, w.health.Probing)
-	tend(w.logins, now, trunks, func(t routing.Trunk) bool { return t.Enabled && t.Register }, func(code string) {
+	tend(w.probes, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Enabled && t.Probe > 0 }, w.health.Probing)
+	tend(w.logins, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Enabled && t.Register }, func(code string) {
 		w.health.Registered(code, "")
+	})
+	tend(w.barred, now, trunks, func(t routing.Trunk) bool { return !carried(t) }, func(code string) {
+		why := ""
+		if w.barred[code] != nil {
+			why = noTLS
+		}
+		w.health.Registered(code, why)
 	})
 	if err := w.lookAtProbes(ctx, now); err != nil {
 		return err
@@ -163,15 +179,12 @@ func (w *watch) lookAtLogins(ctx context.Context, now time.Time) error {
 
 // reachable implements switchHealth.
 func (e *Engine) reachable(ctx context.Context) (map[string]bool, error) {
-	var got []struct{ Resource, State string }
-	if _, err := e.ari.send(ctx, http.MethodGet, "/endpoints/PJSIP", nil, &got); err != nil {
-		return nil, err
+	states, err := e.ari.endpoints(ctx)
+	reachable := make(map[string]bool, len(states))
+	for id, state := range states {
+		reachable[id] = state == "online"
 	}
-	reachable := make(map[string]bool, len(got))
-	for _, p := range got {
-		reachable[p.Resource] = p.State == "online"
-	}
-	return reachable, nil
+	return reachable, err
 }
 
 // registrations implements switchHealth: nobody but the command line of a private Asterisk knows them.

@@ -99,7 +99,7 @@ func (h *told) Probed(trunk, why string)     { *h = append(*h, trunk+" probed "+
 func TestWatch(t *testing.T) {
 	var h told
 	a := &asterisk{}
-	w := watch{health: &h, ask: a, probes: map[string]*care{}, logins: map[string]*care{}}
+	w := newWatch(&h, a)
 	now := time.Now()
 	trunk := routing.Trunk{Code: "t", Enabled: true, Probe: 10, Register: true}
 	for _, step := range []struct {
@@ -120,6 +120,11 @@ func TestWatch(t *testing.T) {
 		{"moved", func() { trunk.Address = "elsewhere" }, time.Second, []string{"t probing", "t registered "}},
 		{"not asked for long", func() {}, 5 * time.Second, nil},
 		{"refused", func() { a.registration = "Rejected" }, 5 * time.Second, []string{"t probed no answer to OPTIONS", "t registered not registered: Asterisk says Rejected"}},
+		{"over TLS", func() { trunk.Transport = "tls" }, 0, []string{"t probing", "t registered ", "t registered Asterisk carries no trunks over TLS"}},
+		{"which is said once", func() {}, time.Minute, nil},
+		{"over UDP again", func() { trunk.Transport = "udp" }, 0, []string{
+			"t probing", "t registered ", "t registered ", "t registered not registered: Asterisk says Rejected",
+		}},
 		{"out of use", func() { trunk.Enabled = false }, time.Second, []string{"t probing", "t registered "}},
 		{"and quiet", func() {}, time.Minute, nil},
 	} {

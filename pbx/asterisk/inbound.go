@@ -10,10 +10,10 @@ import (
 // arrive takes a call that Asterisk hands over, and gives it to the script.
 func (e *Engine) arrive(ev event) {
 	l := newLeg(e, ev.Channel.ID)
-	l.inbound.Provider = ev.Args[1]
+	known := false
 	for _, p := range e.conf.Admission().Providers {
-		if p.Code == l.inbound.Provider {
-			l.inbound = identity(ev, p)
+		if p.Code == ev.Args[1] {
+			l.inbound, known = identity(ev, p), true
 		}
 	}
 	if !e.add(l) {
@@ -21,6 +21,10 @@ func (e *Engine) arrive(ev event) {
 		return
 	}
 	e.spawn(l, func() {
+		if !known { // removed meanwhile, or a test of the dialplan
+			l.Hangup(pbx.Rejected)
+			return
+		}
 		number, known := e.called(l, ev.Channel.Dialplan.Exten)
 		if !known {
 			l.Hangup(pbx.NotFound)

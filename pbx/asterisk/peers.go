@@ -2,11 +2,12 @@ package asterisk
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
+	"strconv"
 	"strings"
-	"text/template"
+	"time"
 
 	"telecommune/pbx"
 	"telecommune/routing"
@@ -18,96 +19,124 @@ func providerEndpoint(p pbx.Provider) string {
 	if p.User != "" {
 		return p.User
 	}
-	return "from~" + p.Code
+	return fromEndpoint(p.Code)
 }
+
+func fromEndpoint(code string) string { return "from~" + code }
 
 func trunkEndpoint(code string) string { return "trunk~" + code }
 
-// peersConf is a part of pjsip.conf. What Asterisk does by default and must not: pass calls on because a party asks for
-// it (REFER), have the parties exchange voice without us, keep a call whose voice is lost, tell a carrier by re-INVITE who
-// answered.
-var peersConf = template.Must(template.New("peers").Funcs(template.FuncMap{
-	"value": confValue, "provider": providerEndpoint, "trunk": trunkEndpoint, "order": identifyOrder, "codecs": codecs,
-}).Parse(`
-[ours](!)
-type = endpoint
-disallow = all
-allow = {{.Usual}}
-direct_media = no
-allow_transfer = no
-allow_subscribe = no
-allow_overlap = no
-send_connected_line = no
-dtmf_mode = auto_info
-rtp_timeout = {{.Silence}}
-rtp_timeout_hold = 0
-rtp_symmetric = yes
-rewrite_contact = yes
-timers = yes
-{{range .Providers}}{{$name := provider .}}
-[{{$name}}](ours)
-context = {{$.Context}}
-set_var = PROVIDER={{.Code}}
-aors = {{$name}}
-trust_id_inbound = {{if .TrustCallerID}}yes{{else}}no{{end}}
-{{- if .User}}
-identify_by = auth_username
-auth = {{$name}}
+// object is one of PJSIP's configuration: a section of pjsip.conf, and what ARI takes as dynamic configuration.
+type object struct {
+	class, id string
+	fields    []field
+}
 
-[{{$name}}]
-type = auth
-auth_type = userpass
-username = {{.User}}
-password = {{value .Password}}
+type field struct {
+	Attribute string `json:"attribute"`
+	Value     string `json:"value"`
+}
 
-[{{$name}}]
-type = aor
-max_contacts = 5
-remove_existing = yes
-{{else}}
-identify_by = ip
+func (o *object) set(attribute, value string) {
+	o.fields = append(o.fields, field{attribute, value})
+}
 
-[{{$name}}]
-type = aor
+func made(class, id string, pairs ...string) object {
+	o := object{class: class, id: id}
+	for i := 0; i < len(pairs); i += 2 {
+		o.set(pairs[i], pairs[i+1])
+	}
+	return o
+}
 
-[identify~{{order .Address}}~{{.Code}}]
-type = identify
-endpoint = {{$name}}
-match = {{.Address}}
-{{end}}{{end}}
-{{- range .Trunks}}{{$name := trunk .Code}}
-[{{$name}}](ours)
-context = {{$.Context}}-trunk
-aors = {{$name}}
-trust_id_outbound = no
-{{- with codecs .Codecs}}
-allow = !all,{{.}}
-{{- end}}
-{{- if .User}}
-outbound_auth = {{$name}}
+// endpoint makes one of ours. What Asterisk does by default and must not: pass calls on because a party asks for it (REFER),
+// have the parties exchange voice without us, keep a call whose voice is lost, tell a carrier by re-INVITE who answered.
+func endpoint(id, context, codecs string, silence time.Duration) object {
+	return made("endpoint", id, "context", context, "aors", id, "allow", "!all,"+codecs, "direct_media", "no",
+		"allow_transfer", "no", "allow_subscribe", "no", "allow_overlap", "no", "send_connected_line", "no",
+		"dtmf_mode", "auto_info", "rtp_timeout", strconv.Itoa(seconds(silence)), "rtp_timeout_hold", "0",
+		"rtp_symmetric", "yes", "rewrite_contact", "yes", "timers", "yes")
+}
 
-[{{$name}}]
-type = auth
-auth_type = userpass
-username = {{value .User}}
-password = {{value .Password}}
-{{- end}}
+// peerObjects are providers and trunks, each object behind those that it names. Trunks over TLS are left out (noTLS):
+// calls go to the next.
+func peerObjects(providers []pbx.Provider, trunks []routing.Trunk, silence time.Duration) []object {
+	var all []object
+	for _, p := range providers {
+		all = append(all, providerObjects(p, silence)...)
+	}
+	for _, t := range trunks {
+		if carried(t) {
+			all = append(all, trunkObjects(t, silence)...)
+		}
+	}
+	return all
+}
 
-[{{$name}}]
-type = aor
-contact = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
-qualify_frequency = {{if .Enabled}}{{.Probe}}{{else}}0{{end}}
-{{if and .Register .Enabled}}
-[{{$name}}]
-type = registration
-outbound_auth = {{$name}}
-server_uri = sip:{{.Address}}{{if eq .Transport "tcp"}}\;transport=tcp{{end}}
-client_uri = sip:{{value .User}}@{{.Address}}
-contact_user = {{value .User}}
-retry_interval = 30
-forbidden_retry_interval = 300
-max_retries = 1000000
-{{end}}{{end}}`))
+// carried tells whether Asterisk can have a trunk.
+func carried(t routing.Trunk) bool { return t.Transport != "tls" }
+
+func providerObjects(p pbx.Provider, silence time.Duration) []object {
+	id := providerEndpoint(p)
+	e := endpoint(id, location, usualCodecs, silence)
+	e.set("set_var", "PROVIDER="+p.Code)
+	e.set("trust_id_inbound", yes(p.TrustCallerID))
+	if p.User == "" {
+		e.set("identify_by", "ip")
+		return []object{
+			made("aor", id), e,
+			made("identify", "identify~"+identifyOrder(p.Address)+"~"+p.Code, "endpoint", id, "match", p.Address.String()),
+		}
+	}
+	e.set("identify_by", "auth_username")
+	e.set("auth", id)
+	return []object{
+		made("auth", id, "auth_type", "userpass", "username", p.User, "password", p.Password),
+		made("aor", id, "max_contacts", "5", "remove_existing", "yes"), e,
+	}
+}
+
+func trunkObjects(t routing.Trunk, silence time.Duration) []object {
+	id, uri := trunkEndpoint(t.Code), "sip:"+t.Address
+	if t.Transport == "tcp" {
+		uri += ";transport=tcp"
+	}
+	probe := t.Probe
+	if !t.Enabled {
+		probe = 0
+	}
+	e := endpoint(id, location+"-trunk", cmp.Or(codecs(t.Codecs), usualCodecs), silence)
+	e.set("trust_id_outbound", "no")
+	all := []object{made("aor", id, "contact", uri, "qualify_frequency", strconv.Itoa(probe))}
+	if t.User != "" {
+		all = append(all, made("auth", id, "auth_type", "userpass", "username", t.User, "password", t.Password))
+		e.set("outbound_auth", id)
+	}
+	all = append(all, e)
+	if t.Register && t.Enabled {
+		all = append(all, made("registration", id, "outbound_auth", id, "server_uri", uri,
+			"client_uri", "sip:"+t.User+"@"+t.Address, "contact_user", t.User, "retry_interval", "30",
+			"forbidden_retry_interval", "300", "max_retries", "1000000"))
+	}
+	return all
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
+// section writes an object as one of pjsip.conf.
+func (o object) section() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n[%s]\ntype = %s\n", o.id, o.class)
+	for _, f := range o.fields {
+		fmt.Fprintf(&b, "%s = %s\n", f.Attribute, confValue(f.Value))
+	}
+	return b.String()
+}
 
 // confValue writes a foreign value so that it is one: a semicolon begins a comment. Control characters are refused
 // where trunks and providers are made.
@@ -124,23 +153,22 @@ func codecs(list string) string {
 // identifyOrder sorts the longest prefix first: Asterisk takes the first that matches.
 func identifyOrder(p netip.Prefix) string { return fmt.Sprintf("%03d", p.Addr().BitLen()-p.Bits()) }
 
-// peers writes providers and trunks, and tells whether anything has changed. Trunks over TLS are left out: calls go to the
-// next.
+// peers writes providers and trunks, and tells whether anything has changed.
 func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (changed bool, err error) {
 	if p == nil {
 		return false, nil // who runs it elsewhere has configured it
 	}
-	var b bytes.Buffer
-	plain := slices.DeleteFunc(slices.Clone(trunks), func(t routing.Trunk) bool { return t.Transport == "tls" })
-	err = peersConf.Execute(&b, map[string]any{
-		"Context": location, "Usual": usualCodecs, "Silence": seconds(p.conf.MediaTimeout), "Providers": admission.Providers, "Trunks": plain,
-	})
-	if err != nil || bytes.Equal(b.Bytes(), p.written) {
+	var b strings.Builder
+	for _, o := range peerObjects(admission.Providers, trunks, p.conf.MediaTimeout) {
+		b.WriteString(o.section())
+	}
+	content := []byte(b.String())
+	if p.written != nil && bytes.Equal(content, p.written) {
+		return false, nil
+	}
+	if err := p.write("peers.conf", content); err != nil {
 		return false, err
 	}
-	if err := p.write("peers.conf", b.Bytes()); err != nil {
-		return false, err
-	}
-	p.written = b.Bytes()
+	p.written = content
 	return true, nil
 }

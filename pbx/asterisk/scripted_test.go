@@ -100,11 +100,11 @@ func (s *scripted) now() time.Time { return time.Now().Add(s.ahead).Truncate(tim
 
 const timeLayout = "2006-01-02T15:04:05.000-0700"
 
-type object = map[string]any
+type jsonObject = map[string]any
 
 // event tells of a party; s.mu is held.
-func (s *scripted) event(kind string, p *party, more object, heard func()) {
-	ev := object{"type": kind, "timestamp": s.now().Format(timeLayout), "application": appName, "asterisk_id": "02:fc"}
+func (s *scripted) event(kind string, p *party, more jsonObject, heard func()) {
+	ev := jsonObject{"type": kind, "timestamp": s.now().Format(timeLayout), "application": appName, "asterisk_id": "02:fc"}
 	if kind == "Dial" {
 		ev["peer"] = p.json()
 	} else if p != nil {
@@ -120,10 +120,10 @@ func (s *scripted) event(kind string, p *party, more object, heard func()) {
 	s.tell(string(raw), heard)
 }
 
-func (p *party) json() object {
-	return object{
-		"id": p.id, "name": p.name, "state": p.state, "caller": object{"name": "", "number": p.caller},
-		"dialplan": object{"context": location, "exten": p.exten, "priority": 1, "app_name": "Stasis", "app_data": appName},
+func (p *party) json() jsonObject {
+	return jsonObject{
+		"id": p.id, "name": p.name, "state": p.state, "caller": jsonObject{"name": "", "number": p.caller},
+		"dialplan": jsonObject{"context": location, "exten": p.exten, "priority": 1, "app_name": "Stasis", "app_data": appName},
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *scripted) arrive(provider, caller, exten string, st *story) *party {
 	if st != nil {
 		st.caller = p
 	}
-	s.event("StasisStart", p, object{"args": []string{"in", provider, "allowed"}}, nil)
+	s.event("StasisStart", p, jsonObject{"args": []string{"in", provider, "allowed"}}, nil)
 	return p
 }
 
@@ -155,7 +155,7 @@ func (s *scripted) answers(p *party) {
 	heard := func() { s.note(&p.heardAnswer) }
 	s.event("ChannelStateChange", p, nil, heard)
 	if p.out {
-		s.event("Dial", p, object{"dialstatus": "ANSWER"}, heard)
+		s.event("Dial", p, jsonObject{"dialstatus": "ANSWER"}, heard)
 	}
 }
 
@@ -176,12 +176,12 @@ func (s *scripted) progress(p *party, early bool) {
 		return
 	}
 	if early {
-		s.event("Dial", p, object{"dialstatus": "PROGRESS"}, nil)
+		s.event("Dial", p, jsonObject{"dialstatus": "PROGRESS"}, nil)
 		return
 	}
 	p.state = "Ringing"
 	s.event("ChannelStateChange", p, nil, nil)
-	s.event("Dial", p, object{"dialstatus": "RINGING"}, nil)
+	s.event("Dial", p, jsonObject{"dialstatus": "RINGING"}, nil)
 }
 
 // types: a digit of an answered party.
@@ -189,7 +189,7 @@ func (s *scripted) types(p *party, digit byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.ended.IsZero() && p.state == "Up" {
-		s.event("ChannelDtmfReceived", p, object{"digit": string(digit), "duration_ms": 100}, nil)
+		s.event("ChannelDtmfReceived", p, jsonObject{"digit": string(digit), "duration_ms": 100}, nil)
 	}
 }
 
@@ -201,9 +201,9 @@ func (s *scripted) leaves(p *party, q850, sip int) {
 		return
 	}
 	s.endOf(p, itself)
-	more := object{}
+	more := jsonObject{}
 	if sip > 0 {
-		more = object{"cause": q850, "tech_cause": sip}
+		more = jsonObject{"cause": q850, "tech_cause": sip}
 	}
 	s.event("ChannelHangupRequest", p, more, func() { s.note(&p.heardEnd) })
 	s.destroy(p, q850, sip)
@@ -221,7 +221,7 @@ func (s *scripted) endOf(p *party, by ender) {
 func (s *scripted) destroy(p *party, q850, sip int) {
 	heard := func() { s.note(&p.heardEnd) }
 	s.event("StasisEnd", p, nil, heard)
-	more := object{"cause": q850}
+	more := jsonObject{"cause": q850}
 	if sip > 0 {
 		more["tech_cause"] = sip
 	}
@@ -229,7 +229,7 @@ func (s *scripted) destroy(p *party, q850, sip int) {
 		if play.party == p.id {
 			play.timer.Stop()
 			delete(s.plays, id)
-			s.event("PlaybackFinished", nil, object{"playback": object{"id": id, "target_uri": "channel:" + p.id, "state": "done"}}, nil)
+			s.event("PlaybackFinished", nil, jsonObject{"playback": jsonObject{"id": id, "target_uri": "channel:" + p.id, "state": "done"}}, nil)
 		}
 	}
 	s.event("ChannelDestroyed", p, more, heard)
@@ -293,15 +293,15 @@ func (s *scripted) answer(w http.ResponseWriter, r *request) {
 	case r.URL.Path == "/ari/asterisk/info":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		reply(w, http.StatusOK, object{"status": object{"startup_time": s.startup.Format(timeLayout)}})
+		reply(w, http.StatusOK, jsonObject{"status": jsonObject{"startup_time": s.startup.Format(timeLayout)}})
 		return
 	case r.URL.Path == "/ari/asterisk/variable":
-		reply(w, http.StatusOK, object{"value": ""})
+		reply(w, http.StatusOK, jsonObject{"value": ""})
 		return
 	case path[0] == "events":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.event("ChannelUserevent", nil, object{"eventname": path[2], "userevent": object{}}, nil)
+		s.event("ChannelUserevent", nil, jsonObject{"eventname": path[2], "userevent": jsonObject{}}, nil)
 	case path[0] == "applications" && r.Method == http.MethodGet:
 		s.application(w)
 		return
@@ -330,7 +330,7 @@ func reply(w http.ResponseWriter, status int, what any) {
 }
 
 func notFound(w http.ResponseWriter, what string) {
-	reply(w, http.StatusNotFound, object{"message": what + " not found"})
+	reply(w, http.StatusNotFound, jsonObject{"message": what + " not found"})
 }
 
 func (s *scripted) application(w http.ResponseWriter) {
@@ -340,7 +340,7 @@ func (s *scripted) application(w http.ResponseWriter) {
 	for id := range s.parties {
 		all = append(all, id)
 	}
-	reply(w, http.StatusOK, object{"name": appName, "channel_ids": all, "bridge_ids": []string{}})
+	reply(w, http.StatusOK, jsonObject{"name": appName, "channel_ids": all, "bridge_ids": []string{}})
 }
 
 func (s *scripted) create(w http.ResponseWriter, r *request) {
@@ -365,7 +365,7 @@ func (s *scripted) create(w http.ResponseWriter, r *request) {
 		defer s.mu.Unlock()
 		if p.ended.IsZero() {
 			p.inApp = true
-			s.event("StasisStart", p, object{"args": []string{"out"}}, nil)
+			s.event("StasisStart", p, jsonObject{"args": []string{"out"}}, nil)
 		}
 	})
 	reply(w, http.StatusOK, p.json())
@@ -376,14 +376,14 @@ func (s *scripted) bridgeAsked(w http.ResponseWriter, r *request, path []string)
 	defer s.mu.Unlock()
 	switch {
 	case r.Method == http.MethodGet:
-		all := []object{}
+		all := []jsonObject{}
 		for id := range s.bridges {
-			all = append(all, object{"id": id, "name": appName, "channels": s.inBridge(id)})
+			all = append(all, jsonObject{"id": id, "name": appName, "channels": s.inBridge(id)})
 		}
 		reply(w, http.StatusOK, all)
 	case r.Method == http.MethodPost && len(path) == 2:
 		s.bridges[path[1]] = true
-		reply(w, http.StatusOK, object{"id": path[1]})
+		reply(w, http.StatusOK, jsonObject{"id": path[1]})
 	case !s.bridges[path[1]]:
 		notFound(w, "Bridge")
 	case r.Method == http.MethodDelete:
@@ -400,9 +400,9 @@ func (s *scripted) bridgeAsked(w http.ResponseWriter, r *request, path []string)
 		p := s.parties[asked.Channel]
 		switch {
 		case p == nil:
-			reply(w, http.StatusBadRequest, object{"message": "Channel not found"})
+			reply(w, http.StatusBadRequest, jsonObject{"message": "Channel not found"})
 		case !p.inApp:
-			reply(w, http.StatusUnprocessableEntity, object{"message": "Channel not in Stasis application"})
+			reply(w, http.StatusUnprocessableEntity, jsonObject{"message": "Channel not in Stasis application"})
 		default:
 			p.bridge = path[1]
 			w.WriteHeader(http.StatusNoContent)
@@ -438,7 +438,7 @@ func (s *scripted) channelAsked(w http.ResponseWriter, r *request, verb string, 
 	}
 	if verb == "POST channels dial" {
 		s.mu.Lock()
-		s.event("Dial", p, object{"dialstatus": ""}, nil)
+		s.event("Dial", p, jsonObject{"dialstatus": ""}, nil)
 		s.mu.Unlock()
 		s.rings(p)
 	}
@@ -452,19 +452,19 @@ func (s *scripted) channelAsked(w http.ResponseWriter, r *request, verb string, 
 		reply(w, http.StatusOK, p.json())
 		return
 	case "GET channels variable":
-		reply(w, http.StatusOK, object{"value": ""})
+		reply(w, http.StatusOK, jsonObject{"value": ""})
 		return
 	case "DELETE channels":
 		if p.ended.IsZero() {
 			s.endOf(p, asked)
-			s.event("ChannelHangupRequest", p, object{"cause": 32, "soft": true}, func() { s.note(&p.heardEnd) })
+			s.event("ChannelHangupRequest", p, jsonObject{"cause": 32, "soft": true}, func() { s.note(&p.heardEnd) })
 			s.destroy(p, 16, 0)
 		}
 	case "POST channels variable":
 		s.set(p, r)
 	case "POST channels play":
 		s.play(p, path[3], r)
-		reply(w, http.StatusCreated, object{"id": path[3]})
+		reply(w, http.StatusCreated, jsonObject{"id": path[3]})
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -517,6 +517,6 @@ func (s *scripted) finishPlay(id string) {
 	if play := s.plays[id]; play != nil {
 		play.timer.Stop()
 		delete(s.plays, id)
-		s.event("PlaybackFinished", nil, object{"playback": object{"id": id, "target_uri": "channel:" + play.party, "state": "done"}}, nil)
+		s.event("PlaybackFinished", nil, jsonObject{"playback": jsonObject{"id": id, "target_uri": "channel:" + play.party, "state": "done"}}, nil)
 	}
 }

@@ -143,7 +143,7 @@ func (w *weather) let(rw http.ResponseWriter, r *request) bool {
 func (w *weather) failing(rw http.ResponseWriter, r *request, rnd *rand.Rand, p *party) bool {
 	switch rnd.IntN(7) {
 	case 0:
-		reply(rw, http.StatusInternalServerError, object{"message": "no"})
+		reply(rw, http.StatusInternalServerError, jsonObject{"message": "no"})
 	case 1:
 		fmt.Fprint(rw, "<html><body>a proxy speaks</body></html>")
 	case 2:
@@ -176,7 +176,7 @@ func (w *weather) failing(rw http.ResponseWriter, r *request, rnd *rand.Rand, p 
 func (w *weather) refusing(rw http.ResponseWriter, r *request, rnd *rand.Rand) bool {
 	switch rnd.IntN(5) {
 	case 0:
-		reply(rw, http.StatusInternalServerError, object{"message": "no"})
+		reply(rw, http.StatusInternalServerError, jsonObject{"message": "no"})
 	case 1:
 		http.Error(rw, "<html>bad gateway</html>", http.StatusBadGateway)
 	case 2:

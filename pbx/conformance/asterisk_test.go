@@ -1,6 +1,8 @@
 package conformance_test
 
 import (
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -33,3 +35,29 @@ func startAsterisk(t *testing.T, c conformance.Config) conformance.Engine {
 func TestAsterisk(t *testing.T) { conformance.Run(t, onAsterisk) }
 
 func TestAsteriskLoad(t *testing.T) { conformance.Load(t, onAsterisk) }
+
+// joined is the engine on an Asterisk that runs elsewhere, with the address that it does not know.
+type joined struct {
+	*asterisk.Engine
+	sip netip.AddrPort
+}
+
+func (j joined) Addr() net.Addr { return net.UDPAddrFromAddrPort(j.sip) }
+
+// TestAsteriskElsewhere: a whole call by an Asterisk that has the lines of docs/asterisk.md, and nothing else of ours.
+func TestAsteriskElsewhere(t *testing.T) {
+	start := onAsterisk
+	start.New = func(t *testing.T, c conformance.Config) conformance.Engine {
+		t.Helper()
+		operator := asterisktest.NewOperator(t)
+		e, err := asterisk.New(asterisk.Config{
+			URL: operator.URL, User: "telecommune", Password: operator.Password, Admission: c.Admission, Trunks: c.Trunks,
+			MediaTimeout: c.MediaTimeout, Log: c.Log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return joined{e, netip.MustParseAddrPort(operator.SIP)}
+	}
+	conformance.Brief(t, start)
+}

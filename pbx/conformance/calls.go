@@ -12,6 +12,9 @@ import (
 	"telecommune/routing"
 )
 
+// wholeCall has prompts, digits of a PIN and a number, and a talk.
+const wholeCall = "a PIN and a number by telephone events"
+
 // calls are the ways in, and how a call goes when all is well.
 var calls = []scenario{
 	{"a known caller reaches a contact, SIPp at both ends", func(t *testing.T, start Start) {
@@ -21,7 +24,7 @@ var calls = []scenario{
 		far.wait()
 		r.settled(want{outcome: billing.Answered, sip: 200, atLeast: 1, atMost: 3, trunk: "trunk1", number: friend, attempts: "answered"})
 	}},
-	{"a PIN and a number by telephone events", pinByEvents},
+	{wholeCall, pinByEvents},
 	{"a PIN and a number by SIP INFO", func(t *testing.T, start Start) {
 		far := carrier(t, answering())
 		r := newRig(t, start, plan{trunks: trunks(far.Addr())})

@@ -80,6 +80,17 @@ func Run(t *testing.T, start Start) {
 	running.Wait()
 }
 
+// Brief runs the case that has a bit of everything: for a way to have an engine of which the suite has had another.
+func Brief(t *testing.T, start Start) {
+	for _, c := range calls {
+		if c.name == wholeCall {
+			t.Run(c.name, func(t *testing.T) { c.run(t, start) })
+			return
+		}
+	}
+	t.Fatal("there is no such case")
+}
+
 // scenario is one case of the suite.
 type scenario struct {
 	name string
