@@ -28,6 +28,9 @@ func (l *leg) up(at time.Time) {
 func (l *leg) Limit(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.limit == d {
+		return
+	}
 	l.limit = d
 	if !l.answered.IsZero() {
 		l.armLimit()
