@@ -113,7 +113,11 @@ func (g *goldenMonth) checkCalls(events []goldenEvent) {
 			g.Errorf("%s ended at %v, want %s", e.ID, c.EndedAt, ended)
 		}
 	}
-	for _, r := range decode[[]commune.RentDue](g.T, g.do("rent list")) {
+	type rent struct {
+		Agreement string
+		Units     int64
+	}
+	for _, r := range decode[[]rent](g.T, g.do("rent list")) {
 		trunk := strings.TrimPrefix(r.Agreement, "R")
 		var used int64
 		if err := g.app.db.Get(&used, `SELECT sum(units) FROM asset_usage WHERE asset = $1`, trunk); err != nil {
