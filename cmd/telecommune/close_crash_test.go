@@ -5,11 +5,15 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +26,10 @@ import (
 	"telecommune/internal/postgres/cluster"
 )
 
-const closedMonth = "2027-01"
+const (
+	closedMonth = "2027-01"
+	socket      = ".s.PGSQL.5432"
+)
 
 // TestCloseKilled kills `period close` at any step, the program or its server process or both, and repeats it until it is
 // done; and lets two programs close at once. Whatever happens, the month is closed once, whole, and as if nothing had
@@ -57,9 +64,9 @@ type closeRounds struct {
 	admin *sqlx.DB     // of the server, connected to another database
 	dice  *rand.Rand
 
-	want string        // the content of a closed month
-	took time.Duration // a close, from its lock to its commit
-	all  time.Duration // the whole program
+	want  string        // the content of a closed month
+	steps int64         // of the program that closes it
+	took  time.Duration // by it
 
 	programs, backends int // killed
 	middle, late       int // of them, with the month open afterwards, or closed
@@ -176,13 +183,17 @@ type closer struct {
 	ended     chan struct{} // closed
 }
 
-// start starts one on a database of the server, or for "" on one that it has to start itself.
-func (c *closeRounds) start(database string) *closer {
+// start starts one on a database of the server, perhaps over a wire; or for "" on one whose server it has to start itself.
+func (c *closeRounds) start(database string, over *wire) *closer {
 	c.t.Helper()
 	p := &closer{process: exec.Command(os.Args[0]), ended: make(chan struct{})}
 	p.process.Env = append(os.Environ(), commandLine+"=period close "+closedMonth+" --early -o json --state "+c.state)
 	if database != "" {
-		p.process.Env = append(p.process.Env, "TELECOMMUNE_DB="+c.dsn(database))
+		dsn := c.dsn(database)
+		if over != nil {
+			dsn = strings.Replace(dsn, c.config(database).Host, over.folder, 1)
+		}
+		p.process.Env = append(p.process.Env, "TELECOMMUNE_DB="+dsn)
 	}
 	p.process.Stdout, p.process.Stderr = &p.out, &p.errs
 	if err := p.process.Start(); err != nil {
@@ -208,41 +219,82 @@ func (c *closeRounds) seal(p *closer) string {
 	return m.Seal
 }
 
-// closing waits until a close of the database is at work, or not any more; or until the program has ended.
-func (c *closeRounds) closing(database string, p *closer, at bool) {
+// wire stands between a closer and the server, counts what the closer sends, and lets something happen at one message:
+// before it goes on, or when it went. Each message is a step of the program.
+type wire struct {
+	folder   string // of its socket
+	server   string
+	at       int64 // 0: never
+	before   bool
+	happen   func()
+	messages atomic.Int64
+}
+
+func (c *closeRounds) wire(at int64, before bool, happen func()) *wire {
 	c.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		var works bool
-		err := c.admin.Get(&works, `
-			SELECT count(*) > 0 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-			WHERE d.datname = $1 AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted`, database)
+	w := &wire{folder: c.t.TempDir(), server: filepath.Join(c.state, "postgres", socket), at: at, before: before, happen: happen}
+	listener, err := net.Listen("unix", filepath.Join(w.folder, socket))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { w.serve(client) })
+		}
+	})
+	c.t.Cleanup(func() {
+		listener.Close()
+		serving.Wait()
+	})
+	return w
+}
+
+func (w *wire) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("unix", w.server)
+	if err != nil {
+		return
+	}
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		io.Copy(client, server) //nolint:errcheck // one of the two has ended
+		client.Close()
+	})
+	defer answering.Wait()
+	defer server.Close()
+	message := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(message)
 		if err != nil {
-			c.t.Fatal(err)
-		}
-		if works == at {
 			return
 		}
-		select {
-		case <-p.ended:
+		now := w.messages.Add(1) == w.at
+		if now && w.before {
+			w.happen()
 			return
-		default:
+		}
+		if _, err := server.Write(message[:n]); err != nil {
+			return
+		}
+		if now {
+			w.happen()
 		}
 	}
-	c.t.Fatal("the close does not begin, or does not end")
 }
 
 // undisturbed closes a copy to know what it comes to, and how long it takes.
 func (c *closeRounds) undisturbed() {
 	c.t.Helper()
 	c.copyOf("undisturbed")
-	started := time.Now()
-	p := c.start("undisturbed")
-	c.closing("undisturbed", p, true)
-	began := time.Now()
-	c.closing("undisturbed", p, false)
-	c.took = time.Since(began)
+	w, began := c.wire(0, false, nil), time.Now()
+	p := c.start("undisturbed", w)
 	<-p.ended
-	c.all = time.Since(started)
+	c.steps, c.took = w.messages.Load(), time.Since(began)
 	seal := c.seal(p)
 	if seal == "" {
 		c.t.Fatal(p.errs.String())
@@ -251,7 +303,7 @@ func (c *closeRounds) undisturbed() {
 	if n := strings.Count(c.want, `"key"`); n < 10 {
 		c.t.Fatalf("a close of %d entries shows nothing:\n%s", n, c.want)
 	}
-	c.t.Logf("a close takes %v and posts %d lines", c.took, strings.Count(c.want, `"key"`))
+	c.t.Logf("a close takes %d steps and posts %d lines", c.steps, strings.Count(c.want, `"key"`))
 	c.drop("undisturbed")
 }
 
@@ -261,16 +313,11 @@ func (c *closeRounds) round(n int) {
 	name := fmt.Sprintf("killed_%d", n)
 	c.copyOf(name)
 	for range 3 {
-		p := c.start(name)
-		if c.dice.IntN(5) > 0 { // else anywhere on the way there
-			c.closing(name, p, true)
-		}
-		if !c.sleep(p, time.Duration(c.dice.Int64N(int64(c.took)))) {
+		if !c.kill(name) {
 			break
 		}
-		c.kill(name, p)
 	}
-	p := c.start(name)
+	p := c.start(name, nil)
 	<-p.ended
 	seal := c.seal(p)
 	if seal == "" {
@@ -280,29 +327,32 @@ func (c *closeRounds) round(n int) {
 	c.drop(name)
 }
 
-// sleep waits so long, or is false as soon as the program has ended.
-func (c *closeRounds) sleep(p *closer, d time.Duration) bool {
-	select {
-	case <-p.ended:
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// kill kills the program or the process that serves it, and looks that all was undone or all is done.
-func (c *closeRounds) kill(name string, p *closer) {
+// kill starts a closer and kills it, or the process that serves it, at some step. All must be undone then, or done. It is
+// false when the closer got to its end.
+func (c *closeRounds) kill(name string) bool {
 	c.t.Helper()
-	if c.dice.IntN(2) == 0 {
+	program := c.dice.IntN(2) == 0
+	var killed atomic.Bool
+	var p *closer
+	started := make(chan struct{})
+	w := c.wire(c.step(), c.dice.IntN(2) == 0, func() {
+		killed.Store(true)
+		<-started
+		if program {
+			p.process.Process.Kill() //nolint:errcheck // its end is awaited
+			<-p.ended
+		} else {
+			c.terminate(name)
+		}
+	})
+	p = c.start(name, w)
+	close(started)
+	<-p.ended
+	if program {
 		c.programs++
-		p.process.Process.Kill() //nolint:errcheck // it may have ended just now
 	} else {
 		c.backends++
-		if _, err := c.admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name); err != nil {
-			c.t.Error(err)
-		}
 	}
-	<-p.ended
 	await(c.t, "the server to notice", func() bool {
 		var left int
 		if err := c.admin.Get(&left, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1`, name); err != nil {
@@ -322,6 +372,22 @@ func (c *closeRounds) kill(name string, p *closer) {
 	} else {
 		c.middle++
 	}
+	return killed.Load()
+}
+
+// step is some step of a closer, every other time one of the last: there are the seal and the commit.
+func (c *closeRounds) step() int64 {
+	if c.dice.IntN(2) == 0 {
+		return c.steps - c.dice.Int64N(c.steps/8)
+	}
+	return 1 + c.dice.Int64N(c.steps)
+}
+
+// terminate ends the server processes of a database.
+func (c *closeRounds) terminate(name string) {
+	if _, err := c.admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name); err != nil {
+		c.t.Error(err)
+	}
 }
 
 // both lets two programs close at once, one of which may be killed.
@@ -329,12 +395,17 @@ func (c *closeRounds) both(n int) {
 	c.t.Helper()
 	name := fmt.Sprintf("both_%d", n)
 	c.copyOf(name)
-	two := [2]*closer{c.start(name), c.start(name)}
+	var two [2]*closer
+	var w *wire
+	started := make(chan struct{})
 	if n%2 == 1 {
-		c.closing(name, two[0], true)
-		c.sleep(two[0], time.Duration(c.dice.Int64N(int64(c.took))))
-		two[0].process.Process.Kill() //nolint:errcheck // it may have ended just now
+		w = c.wire(c.step(), false, func() {
+			<-started
+			two[0].process.Process.Kill() //nolint:errcheck // its end is awaited
+		})
 	}
+	two[0], two[1] = c.start(name, w), c.start(name, nil)
+	close(started)
 	seal := ""
 	for i, p := range two {
 		<-p.ended
@@ -360,14 +431,16 @@ func (c *closeRounds) alone(kills int) {
 		}
 	}
 	for range kills {
-		p := c.start("")
-		if c.sleep(p, time.Duration(c.dice.Int64N(int64(2*c.all)))) {
+		p := c.start("", nil)
+		select {
+		case <-p.ended:
+		case <-time.After(time.Duration(c.dice.Int64N(int64(2 * c.took)))):
 			c.programs++
 			p.process.Process.Kill() //nolint:errcheck // it may have ended just now
+			<-p.ended
 		}
-		<-p.ended
 	}
-	p := c.start("")
+	p := c.start("", nil)
 	<-p.ended
 	c.open()
 	c.check(cluster.Database, c.seal(p))
