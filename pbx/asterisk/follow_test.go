@@ -46,12 +46,14 @@ func follow(t *testing.T, story func(f *followed)) {
 				<-ctx.Done()
 			})
 		}()
+		defer func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}()
 		<-f.engine.Ready()
 		story(f)
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
 	})
 }
 
@@ -323,8 +325,8 @@ func TestAnswerIsLate(t *testing.T) {
 func TestDialledUnheard(t *testing.T) {
 	follow(t, func(f *followed) {
 		caller, _ := f.call()
-		time.Sleep(10 * time.Second)
 		f.deaf()
+		time.Sleep(time.Second) // it is noticed
 		time.AfterFunc(time.Second, func() { f.refuses(func(http.ResponseWriter, *request) bool { return false }) })
 		far, _, err := f.dial(caller, time.Second, time.Hour)
 		if err != nil {

@@ -210,7 +210,9 @@ func (l *leg) asked(ctx context.Context, err error) error {
 func (l *leg) take(ev event) {
 	at := l.e.clock.local(ev.Timestamp)
 	l.mu.Lock()
-	l.unseen = time.Time{}
+	if at.After(l.unseen) { // else it is told for the second time
+		l.unseen = time.Time{}
+	}
 	l.mu.Unlock()
 	switch ev.Type {
 	case "StasisStart":
