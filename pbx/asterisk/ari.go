@@ -82,14 +82,13 @@ func (a *ari) stopRing(ctx context.Context, channel string) error {
 	return a.ask(ctx, func() error { return a.client.Channel().StopRing(channelKey(channel)) })
 }
 
-// create makes a channel that is not dialled yet. It comes into the application in a moment, and can be used from then on.
-func (a *ari) create(ctx context.Context, channel, endpoint, originator string) error {
-	return a.ask(ctx, func() error {
-		_, err := a.client.Channel().Create(nil, library.ChannelCreateRequest{
-			Endpoint: endpoint, App: appName, AppArgs: "out", ChannelID: channel, Originator: originator,
-		})
-		return err
-	})
+// create makes a channel that is not dialled yet, with variables set. It comes into the application in a moment, and can be
+// used from then on.
+func (a *ari) create(ctx context.Context, channel, endpoint, originator string, variables map[string]string) error {
+	_, err := a.send(ctx, http.MethodPost, "/channels/create", map[string]any{
+		"endpoint": endpoint, "app": appName, "appArgs": "out", "channelId": channel, "originator": originator, "variables": variables,
+	}, nil)
+	return err
 }
 
 // dial rings the far side of a channel that was created. No caller is named: Asterisk would tell the far side his number,
@@ -117,12 +116,10 @@ func (a *ari) mix(ctx context.Context, bridge string, channels ...string) error 
 		_, err := a.client.Bridge().Create(bridgeKey(bridge), "mixing,dtmf_events", appName)
 		return err
 	})
-	for _, c := range channels {
-		if err == nil {
-			_, err = a.send(ctx, http.MethodPost, "/bridges/"+bridge+"/addChannel", map[string]any{
-				"channel": c, "inhibitConnectedLineUpdates": true,
-			}, nil)
-		}
+	if err == nil {
+		_, err = a.send(ctx, http.MethodPost, "/bridges/"+bridge+"/addChannel", map[string]any{
+			"channel": channels, "inhibitConnectedLineUpdates": true,
+		}, nil)
 	}
 	if err != nil {
 		return errors.Join(err, a.unmix(ctx, bridge))

@@ -74,16 +74,13 @@ func (a *attempt) run(ctx context.Context) (*leg, error) {
 		return nil, err
 	}
 	endpoint := fmt.Sprintf("PJSIP/%s@%s", user, trunkEndpoint(a.to.Trunk.Code))
-	if err := a.caller.place(ctx, far, endpoint); err != nil {
+	if err := a.caller.place(ctx, far, endpoint, a.presented()); err != nil {
 		return nil, err
 	}
 	a.caller.mu.Lock()
 	a.caller.dialled = append(a.caller.dialled, far)
 	a.caller.mu.Unlock()
-	if err = a.present(ctx); err == nil {
-		err = a.e.ari.dial(ctx, far.id, a.to.RingTimeout+answerTime)
-	}
-	if err == nil {
+	if err = a.e.ari.dial(ctx, far.id, a.to.RingTimeout+answerTime); err == nil {
 		err = a.follow(ctx)
 	}
 	if err != nil {
@@ -95,13 +92,13 @@ func (a *attempt) run(ctx context.Context) (*leg, error) {
 	return far, nil
 }
 
-// place makes the channel of a leg and joins it with l, so that each hears whatever the other's network sends. It can't be
+// place makes the channel of a leg, with variables set, and joins it with l, so that each hears whatever the other's network sends. It can't be
 // joined before it has come into the application.
-func (l *leg) place(ctx context.Context, other *leg, endpoint string) error {
+func (l *leg) place(ctx context.Context, other *leg, endpoint string, variables map[string]string) error {
 	if !l.e.add(other) {
 		return errDraining
 	}
-	if err := l.e.ari.create(ctx, other.id, endpoint, l.id); err != nil {
+	if err := l.e.ari.create(ctx, other.id, endpoint, l.id, variables); err != nil {
 		other.finish(pbx.End{By: pbx.ByFailure, SIP: 503, Q850: 41})
 		l.e.spawn(nil, func() { other.clear(41) }) // the answer may have been lost
 		return err
@@ -128,31 +125,25 @@ func (l *leg) place(ctx context.Context, other *leg, endpoint string) error {
 	return nil
 }
 
-// present sets who calls, as the far side sees it: the number, or nobody with the wish for privacy (RFC 3323). What the
-// carrier alone is told is another header (RFC 3325).
-func (a *attempt) present(ctx context.Context) error {
+// presented is who calls, as the far side sees it, in variables of its channel: the number, or nobody with the wish for
+// privacy (RFC 3323). What the carrier alone is told is another header (RFC 3325).
+func (a *attempt) presented() map[string]string {
 	number, presentation := string(a.to.CallerID), "allowed"
 	if number == "" {
 		number, presentation = "anonymous", "prohib"
 	}
-	set := [][2]string{{"CONNECTEDLINE(num-pres,i)", presentation}, {"CONNECTEDLINE(num,i)", number}}
+	set := map[string]string{"CONNECTEDLINE(num-pres,i)": presentation, "CONNECTEDLINE(num,i)": number}
 	if a.to.CallerID == "" {
-		set = append(set, [2]string{"PJSIP_HEADER(add,Privacy)", "id"})
+		set["PJSIP_HEADER(add,Privacy)"] = "id"
 	}
 	if a.to.Asserted != "" {
 		host, _, err := net.SplitHostPort(a.to.Trunk.Address)
 		if err != nil {
 			host = a.to.Trunk.Address
 		}
-		identity := fmt.Sprintf("<sip:%s@%s>", a.to.Asserted, host)
-		set = append(set, [2]string{"PJSIP_HEADER(add,P-Asserted-Identity)", identity})
+		set["PJSIP_HEADER(add,P-Asserted-Identity)"] = fmt.Sprintf("<sip:%s@%s>", a.to.Asserted, host)
 	}
-	for _, v := range set {
-		if err := a.e.ari.set(ctx, a.far.id, v[0], v[1]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return set
 }
 
 // ringing takes the far side's word that it rings, or sends early media.

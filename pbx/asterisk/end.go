@@ -40,6 +40,9 @@ func (l *leg) guessUp() {
 func (l *leg) Limit(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.limit == d {
+		return
+	}
 	l.limit = d
 	if !l.answered.IsZero() {
 		l.armLimit()

@@ -138,7 +138,7 @@ func (l *leg) Echo(ctx context.Context) error {
 	echo := newLeg(l.e, uuid.NewString())
 	echo.out = true
 	mirror := "Local/echo@" + location + "-echo/n"
-	if err := l.place(ctx, echo, mirror); err != nil {
+	if err := l.place(ctx, echo, mirror, nil); err != nil {
 		return l.asked(ctx, err)
 	}
 	defer echo.Hangup(pbx.NormalClearing)

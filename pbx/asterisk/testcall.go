@@ -69,13 +69,12 @@ func (e *Engine) testDial(ctx context.Context, t *testCall, far *leg, to pbx.Tar
 	}
 	a := &attempt{e: e, far: far, to: to}
 	endpoint := fmt.Sprintf("PJSIP/%s@%s", user, trunkEndpoint(to.Trunk.Code))
-	if err := e.ari.createAlone(ctx, far.id, endpoint, cmp.Or(codecs(to.Trunk.Codecs), usualCodecs)); err != nil {
+	if err := e.ari.createAlone(ctx, far.id, endpoint, cmp.Or(codecs(to.Trunk.Codecs), usualCodecs), a.presented()); err != nil {
 		e.spawn(nil, func() { far.clear(41) }) // the answer may have been lost
 		return err
 	}
 	for _, step := range []func() error{
 		func() error { return far.await(ctx, far.ours) },
-		func() error { return a.present(ctx) },
 		func() error { return e.ari.set(ctx, far.id, "TALK_DETECT(set)", "") },
 		func() error {
 			return e.ari.set(ctx, far.id, fmt.Sprintf("TONE_DETECT(%d,%d,r)", ourTone, heardTone), "")
@@ -175,9 +174,9 @@ type rtpCounts struct {
 }
 
 // createAlone makes a channel that is not dialled yet, as create does, but on behalf of nobody, whose codecs would be asked for.
-func (a *ari) createAlone(ctx context.Context, channel, endpoint, formats string) error {
+func (a *ari) createAlone(ctx context.Context, channel, endpoint, formats string, variables map[string]string) error {
 	_, err := a.send(ctx, http.MethodPost, "/channels/create", map[string]any{
-		"endpoint": endpoint, "app": appName, "appArgs": "out", "channelId": channel, "formats": formats,
+		"endpoint": endpoint, "app": appName, "appArgs": "out", "channelId": channel, "formats": formats, "variables": variables,
 	}, nil)
 	return err
 }

@@ -44,7 +44,7 @@ const (
 )
 
 const (
-	patience = 45 * time.Second // bounds a case
+	patience = 90 * time.Second // bounds a case
 	stopTime = 30 * time.Second // for an engine to end
 )
 

@@ -77,28 +77,22 @@ func (b *bridge) Close() {
 const quietTime = 500 * time.Millisecond
 
 // fill sends silence to one side for as long as the other sends nothing, on hold or with silence suppressed: networks
-// hang up on who sends no RTP.
+// hang up on who sends no RTP for some seconds. A packet now and then, each a talkspurt of its own, does for that.
 func (b *bridge) fill(to, from *media, c codec) {
-	p := &player{m: to}
 	silence := bytes.Repeat([]byte{c.silence()}, frameSamples)
-	timer := time.NewTimer(quietTime)
-	defer timer.Stop()
+	tick := time.NewTicker(quietTime)
+	defer tick.Stop()
 	for heard := from.packets.Load(); ; {
 		select {
-		case <-timer.C:
+		case <-tick.C:
 		case <-b.done:
 			return
 		}
-		for now := from.packets.Load(); heard == now; now = from.packets.Load() {
-			if !p.wait(timer, b.done) {
-				return
-			}
-			if to.playing.Load() == 0 {
-				p.send(silence)
-			}
+		now := from.packets.Load()
+		if heard == now && to.playing.Load() == 0 {
+			(&player{m: to}).send(silence)
 		}
-		heard = from.packets.Load()
-		timer.Reset(quietTime)
+		heard = now
 	}
 }
 
