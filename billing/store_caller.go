@@ -24,10 +24,15 @@ SELECT a.code AS account, a.enterprise, a.tariff, a.call_limit AS calllimit, a.b
 FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN book k ON k.code = a.enterprise
     LEFT JOIN tariff t ON t.name = a.tariff`
 
+var (
+	callerByPhoneSQL = postgres.Prepared(selectCaller + ` JOIN phone p ON p.account = a.code WHERE p.number = $1`)
+	contactSQL       = postgres.Prepared(`SELECT number FROM contact WHERE account = $1 AND access_number = $2`)
+)
+
 // ByPhone finds the account that a calling number opens, blocked ones too. ErrUnknownCaller.
 func (s *Service) ByPhone(ctx context.Context, phone e164.Number) (Caller, error) {
 	return inTime(ctx, s, func(ctx context.Context) (Caller, error) {
-		return caller(ctx, s.db, selectCaller+` JOIN phone p ON p.account = a.code WHERE p.number = $1`, phone)
+		return caller(ctx, s.db, callerByPhoneSQL, phone)
 	})
 }
 
@@ -109,7 +114,7 @@ func caller(ctx context.Context, db sqlx.QueryerContext, query string, args ...a
 // Contact gives the number that an access number stands for on an account, or ErrNoContact.
 func (s *Service) Contact(ctx context.Context, account string, access e164.Number) (e164.Number, error) {
 	number, err := inTime(ctx, s, func(ctx context.Context) (number e164.Number, err error) {
-		err = s.db.GetContext(ctx, &number, `SELECT number FROM contact WHERE account = $1 AND access_number = $2`, account, access)
+		err = s.db.GetContext(ctx, &number, contactSQL, account, access)
 		return number, err
 	})
 	if errors.Is(err, sql.ErrNoRows) {

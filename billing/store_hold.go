@@ -77,6 +77,42 @@ var refusals = map[string]error{
 	"credit": ErrInsufficientCredit, "spent": ErrSpendLimit,
 }
 
+var holdCreditSQL = postgres.Prepared(`
+	WITH locked AS MATERIALIZED (
+	    SELECT a.code, a.blocked OR e.state <> 'active' AS blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day,
+	        a.countries, b.book, b.account, b.held, b.balance - b.held + b.credit_limit AS free
+	    FROM account a JOIN enterprise e ON e.code = a.enterprise
+	        JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
+	    WHERE (SELECT newest_run($6, $15)) AND a.code = $1
+	    FOR UPDATE OF b
+	), limited AS MATERIALIZED (
+	    SELECT l.code, l.book, l.account, l.free, ` + spendable + ` AS spendable,
+	        CASE WHEN EXISTS (SELECT FROM call WHERE id = $4) THEN 'used'
+	            WHEN l.blocked THEN 'blocked'
+	            WHEN $17 <> ALL (l.countries) THEN 'country'
+	            WHEN $18 > l.max_rate THEN 'rate'
+	            WHEN l.max_calls IS NOT NULL AND l.max_calls <= calls_at_once(l.code) THEN 'calls'
+	            WHEN l.free < $3 THEN 'credit'
+	            ELSE '' END AS refused
+	    FROM locked l
+	), decided AS MATERIALIZED (
+	    SELECT code, book, account, LEAST(free, spendable, $2::bigint) AS amount,
+	        COALESCE(spendable < LEAST(free, $2), false) AS spend_limited,
+	        CASE WHEN refused = '' AND spendable < $3 THEN 'spent' ELSE refused END AS refused
+	    FROM limited
+	), held AS (
+	    UPDATE balance SET held = balance.held + d.amount
+	    FROM decided d WHERE d.refused = '' AND balance.book = d.book AND balance.account = d.account
+	), opened AS (
+	    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
+	        vat_percent, started_at, later_rates, access_leg)
+	    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $19::jsonb FROM decided WHERE refused = ''
+	), booked AS (
+	    INSERT INTO hold (call_id, account, amount, call_limit, node, boot, spend_limited)
+	    SELECT $4, code, amount, $14, $6, $15, spend_limited FROM decided WHERE refused = ''
+	)
+	SELECT amount, spend_limited, refused FROM decided`)
+
 // hold is Authorise in one statement. The balance row is locked before it is read: under READ COMMITTED a statement that
 // waited for the lock sees the newest row, so two calls at once never hold the same credit. What the limits need to know
 // of other calls is asked of functions that look when the row is locked, for the same reason. It writes to the ledger's
@@ -88,40 +124,7 @@ func (s *Service) hold(ctx context.Context, r Request, most, least money.Amount)
 		Refused      string
 	}
 	perMinute, _ := r.quote().Told()
-	err := s.db.GetContext(ctx, &booked, `
-		WITH locked AS MATERIALIZED (
-		    SELECT a.code, a.blocked OR e.state <> 'active' AS blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
-		        b.held, b.balance - b.held + b.credit_limit AS free
-		    FROM account a JOIN enterprise e ON e.code = a.enterprise JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
-		    WHERE (SELECT newest_run($6, $15)) AND a.code = $1
-		    FOR UPDATE OF b
-		), limited AS MATERIALIZED (
-		    SELECT l.code, l.book, l.account, l.free, `+spendable+` AS spendable,
-		        CASE WHEN EXISTS (SELECT FROM call WHERE id = $4) THEN 'used'
-		            WHEN l.blocked THEN 'blocked'
-		            WHEN $17 <> ALL (l.countries) THEN 'country'
-		            WHEN $18 > l.max_rate THEN 'rate'
-		            WHEN l.max_calls IS NOT NULL AND l.max_calls <= calls_at_once(l.code) THEN 'calls'
-		            WHEN l.free < $3 THEN 'credit'
-		            ELSE '' END AS refused
-		    FROM locked l
-		), decided AS MATERIALIZED (
-		    SELECT code, book, account, LEAST(free, spendable, $2::bigint) AS amount,
-		        COALESCE(spendable < LEAST(free, $2), false) AS spend_limited,
-		        CASE WHEN refused = '' AND spendable < $3 THEN 'spent' ELSE refused END AS refused
-		    FROM limited
-		), held AS (
-		    UPDATE balance SET held = balance.held + d.amount
-		    FROM decided d WHERE d.refused = '' AND balance.book = d.book AND balance.account = d.account
-		), opened AS (
-		    INSERT INTO call (id, access_call, node, provider, access_number, caller, account, number, retail_rate,
-		        vat_percent, started_at, later_rates, access_leg)
-		    SELECT $4, $5, $6, $7, $8, $9, code, $10, $11::jsonb, $12, $13, $16::jsonb, $19::jsonb FROM decided WHERE refused = ''
-		), booked AS (
-		    INSERT INTO hold (call_id, account, amount, call_limit, node, boot, spend_limited)
-		    SELECT $4, code, amount, $14, $6, $15, spend_limited FROM decided WHERE refused = ''
-		)
-		SELECT amount, spend_limited, refused FROM decided`,
+	err := s.db.GetContext(ctx, &booked, holdCreditSQL,
 		r.Account, most, least, r.Call, r.AccessCall, s.node, r.Provider, r.AccessNumber, r.Caller, r.Number,
 		stamp(r.Rate), r.VAT, r.Started, r.CallLimit, s.boot, laterStamp(r.Later), countryOf(r.Number), perMinute,
 		accessStamp(r.Access))

@@ -8,7 +8,10 @@ import (
 	"github.com/lib/pq"
 
 	"telecommune/billing/commune"
+	"telecommune/internal/postgres"
 )
+
+var assetsSQL = postgres.Prepared(`SELECT code, asset FROM trunk WHERE code = ANY ($1) AND asset IS NOT NULL`)
 
 // meter writes down the use of assets by calls that are settled: the seconds that the month's rent is reckoned by
 // (economics.md T-03). Most trunks are no assets, and then this is one look at the trunks of the group.
@@ -26,7 +29,7 @@ func meter(ctx context.Context, tx *sqlx.Tx, ends []end, rows []closedCall) erro
 		Trunk string `db:"code"`
 		Asset string `db:"asset"`
 	}
-	err := tx.SelectContext(ctx, &owned, `SELECT code, asset FROM trunk WHERE code = ANY ($1) AND asset IS NOT NULL`, pq.Array(trunks))
+	err := tx.SelectContext(ctx, &owned, assetsSQL, pq.Array(trunks))
 	if err != nil {
 		return fmt.Errorf("assets of trunks: %w", err)
 	}

@@ -10,7 +10,22 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
+
+	"telecommune/internal/postgres"
 )
+
+var attemptsSQL = postgres.Prepared(`
+	WITH planned AS (
+	    INSERT INTO call_route (call_id, plan) VALUES ($1, $2) ON CONFLICT (call_id) DO NOTHING
+	)
+	INSERT INTO attempt (call_id, n, trunk, country, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective,
+	    suspect)
+	SELECT $1, a.n, a.trunk, $3, a.prefix, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome, a.seized, a.effective,
+	    a.suspect
+	FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::integer[], $8::integer[], $9::integer[], $10::text[],
+	        $11::boolean[], $12::boolean[], $13::text[])
+	    WITH ORDINALITY AS a (trunk, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective, suspect, n)
+	ON CONFLICT (call_id, n) DO NOTHING`)
 
 // RecordAttempts stores the plan that a call was routed by, and all attempts of it in the order they were made. It may be
 // repeated: what is stored stays.
@@ -29,18 +44,7 @@ func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, plan Plan, a
 	if err != nil {
 		return fmt.Errorf("plan of call %s: %w", call, err)
 	}
-	_, err = s.db.ExecContext(ctx, `
-		WITH planned AS (
-		    INSERT INTO call_route (call_id, plan) VALUES ($1, $2) ON CONFLICT (call_id) DO NOTHING
-		)
-		INSERT INTO attempt (call_id, n, trunk, country, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective,
-		    suspect)
-		SELECT $1, a.n, a.trunk, $3, a.prefix, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome, a.seized, a.effective,
-		    a.suspect
-		FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::integer[], $8::integer[], $9::integer[], $10::text[],
-		        $11::boolean[], $12::boolean[], $13::text[])
-		    WITH ORDINALITY AS a (trunk, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective, suspect, n)
-		ON CONFLICT (call_id, n) DO NOTHING`,
+	_, err = s.db.ExecContext(ctx, attemptsSQL,
 		call, string(explanation), CountryOf(plan.Number), pq.Array(trunks), pq.Array(prefixes), pq.Array(started),
 		pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes), pq.Array(seized), pq.Array(effective),
 		pq.Array(suspect))
