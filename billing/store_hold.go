@@ -79,8 +79,8 @@ var refusals = map[string]error{
 
 var holdCreditSQL = postgres.Prepared(`
 	WITH locked AS MATERIALIZED (
-	    SELECT a.code, a.blocked OR e.state <> 'active' AS blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day, a.countries, b.book, b.account,
-	        b.held, b.balance - b.held + b.credit_limit AS free
+	    SELECT a.code, a.blocked OR e.state <> 'active' AS blocked, a.max_calls, a.max_rate, a.max_per_hour, a.max_per_day,
+	        a.countries, b.book, b.account, b.held, b.balance - b.held + b.credit_limit AS free
 	    FROM account a JOIN enterprise e ON e.code = a.enterprise
 	        JOIN balance b ON b.book = a.enterprise AND b.account = '2100:' || a.code
 	    WHERE (SELECT newest_run($6, $15)) AND a.code = $1
