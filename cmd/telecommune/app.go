@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -242,8 +243,10 @@ type picture struct {
 	gate      *routing.Gate
 	routes    atomic.Pointer[routing.Snapshot]
 	admission atomic.Pointer[pbx.Admission]
-	revision  int64
 	log       *slog.Logger
+
+	drawing  sync.Mutex // held by the one who makes it anew
+	revision int64      // that it was made of; -1: it must be made anew
 }
 
 func newPicture(ctx context.Context, db *postgres.DB, gate *routing.Gate, log *slog.Logger) (*picture, error) {
@@ -295,7 +298,7 @@ func (p *picture) follow(ctx context.Context) error {
 			}
 			continue
 		case <-quality.C:
-			p.revision = -1
+			p.forget()
 		case <-tick.C:
 		}
 		if err := p.refresh(ctx); err != nil && ctx.Err() == nil {
@@ -304,8 +307,17 @@ func (p *picture) follow(ctx context.Context) error {
 	}
 }
 
+// forget has the next refresh load all again.
+func (p *picture) forget() {
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
+	p.revision = -1
+}
+
 // refresh loads all if anything was changed. The revision is read first: a change in the middle is loaded again.
 func (p *picture) refresh(ctx context.Context) error {
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	revision, err := p.routing.Revision(ctx)
