@@ -160,8 +160,8 @@ func (c *call) attempt(ctx context.Context, way routing.Candidate) (Leg, error) 
 	var pdd atomic.Int64 // the engine tells of ringing from a goroutine of its own
 	shown, asserted := trunk.Identify(c.identity())
 	far, err := c.x.Switch.Dial(ctx, c.leg, Target{
-		Trunk: trunk, Number: c.to, CallerID: shown, Asserted: asserted, RingTimeout: trunk.RingTime(),
-		Limit: seconds(c.hold.Seconds),
+		Call: c.origin.Call, Attempt: len(c.attempts) + 1, Trunk: trunk, Number: c.to, CallerID: shown, Asserted: asserted,
+		RingTimeout: trunk.RingTime(), Limit: seconds(c.hold.Seconds),
 		Ringing: func() {
 			pdd.Store(int64(c.x.Now().Sub(started)))
 			c.x.live.update(c.id, (*live).rings)
@@ -191,6 +191,13 @@ func (c *call) close(ctx context.Context, reason error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
 	c.x.live.update(c.id, func(l *live) { l.idle() }) // no sign of life may count time that was not delivered
+	if c.ledByAnother() {
+		c.log.Warn("the call is another controller's now", "call", c.origin.Call)
+		if c.claim != nil {
+			c.claim.Release(routing.Usage{})
+		}
+		return
+	}
 	if c.far != nil {
 		c.far.Hangup(NormalClearing)
 	}
@@ -248,7 +255,7 @@ func (c *call) settlement(why verdict) billing.Settlement {
 
 // suspect marks the attempt that was answered when its answer looks false.
 func (c *call) suspect(s billing.Settlement) {
-	if s.Answered <= 0 {
+	if s.Answered <= 0 || len(c.attempts) == 0 { // an earlier run made them
 		return
 	}
 	last := &c.attempts[len(c.attempts)-1]

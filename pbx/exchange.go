@@ -35,6 +35,12 @@ type Config struct {
 	// Now is the clock of whatever is written down of a call, the same one as the switch's. Nil: time.Now.
 	Now func() time.Time
 
+	// Orphans are what an earlier run of this program has left, where the switch outlives it; nil: nothing. Recovered is
+	// called once the calls among them that go on are taken over, and those of which the switch knows the end are settled;
+	// nil: nobody asks.
+	Orphans   Orphans
+	Recovered func()
+
 	MaxAttempts int // over trunks, of a call; 0: MaxAttempts
 
 	MaxCalls int           // access calls at once; 0: no limit
@@ -67,7 +73,8 @@ func New(c Config) *Exchange {
 }
 
 // Run takes calls until ctx ends or the switch fails. Then new ones are refused, those in progress have the drain time
-// to end, and what is left is hung up. It returns when all calls are over and settled.
+// to end, and what is left is hung up. It returns when all calls are over and settled. Calls that another controller leads
+// on are neither.
 func (x *Exchange) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -75,6 +82,11 @@ func (x *Exchange) Run(ctx context.Context) error {
 	go func() {
 		defer close(signed)
 		x.showLife(running)
+	}()
+	recovered := make(chan struct{})
+	go func() {
+		defer close(recovered)
+		x.recover(running)
 	}()
 	switched := make(chan error, 1)
 	go func() { switched <- x.Switch.Run(running, x.handle) }()
@@ -89,6 +101,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 		x.drain()
 		stop()
 	}
+	<-recovered
 	<-signed
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("switch: %w", err)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
 )
@@ -264,6 +266,14 @@ func (x *exchange) Run(ctx context.Context, handle func(context.Context, pbx.Leg
 			})
 		}
 	}
+}
+
+// Recover is that of pbx.Recoverer.
+func (x *exchange) Recover(_ context.Context, calls []pbx.Unled) (map[uuid.UUID]pbx.Left, error) {
+	if x.left == nil {
+		return nil, nil
+	}
+	return x.left(calls)
 }
 
 func (x *exchange) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.Leg, error) {

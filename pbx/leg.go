@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"telecommune/internal/e164"
 	"telecommune/pbx/prompt"
 	"telecommune/routing"
@@ -86,6 +88,8 @@ type Inbound struct {
 
 // Target is a number to be reached over a trunk.
 type Target struct {
+	Call        uuid.UUID // that it is dialled for, and the number of the attempt: they name the leg where its engine can
+	Attempt     int
 	Trunk       routing.Trunk
 	Number      e164.Number
 	CallerID    e164.Number   // presented to the far side; none: anonymous, with the wish for privacy (RFC 3323)
@@ -129,6 +133,7 @@ const (
 	ByPaidTime  Ender = "paid_time"  // Limit
 	ByLostMedia Ender = "lost_media" // no RTP for up to 30 s
 	ByFailure   Ender = "failure"    // session timer, broken transport, a panic in the handler
+	ByAnother   Ender = "another"    // nothing: another controller leads the leg on, and settles its call
 )
 
 // End is how a leg ended. At has a monotonic reading.

@@ -79,6 +79,12 @@ func (a *accessCall) onLine() time.Duration {
 	return a.x.Now().Sub(answered)
 }
 
+// ledByAnother tells whether another controller leads the caller's leg now, and all that belongs to it.
+func (a *accessCall) ledByAnother() bool {
+	end, _ := endOf(a.leg)
+	return end.By == ByAnother
+}
+
 // over tells whether the caller, or the call's context, has gone.
 func (a *accessCall) over(ctx context.Context) bool {
 	select {

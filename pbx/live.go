@@ -107,6 +107,14 @@ func (r *register) enter(l *live) error {
 	return r.closed
 }
 
+// readmit adds an access call that an earlier run has admitted. Nothing refuses it.
+func (r *register) readmit(l *live) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.idle()
+	r.calls[l.AccessCall] = l
+}
+
 // takeRefused tells how many calls were refused without a row since it was asked last.
 func (r *register) takeRefused() int {
 	r.mu.Lock()

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"telecommune/billing"
 	"telecommune/billing/tariff"
 	"telecommune/internal/e164"
@@ -36,7 +38,8 @@ type exchange struct {
 	calls     chan *line
 	parties   map[string]party // by trunk
 	bridging  func() error
-	mu        sync.Mutex // for the next two
+	left      func(calls []pbx.Unled) (map[uuid.UUID]pbx.Left, error) // by an earlier run; nil: nothing
+	mu        sync.Mutex                                              // for the next two
 	dialled   []pbx.Target
 	far       []*line
 	admission *pbx.Admission

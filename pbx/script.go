@@ -204,6 +204,9 @@ func (a *accessCall) echo(ctx context.Context) error {
 // something after its last call.
 func (a *accessCall) leave(ctx context.Context, err error) {
 	outcome, reason := verdictOn(err), a.why(err)
+	if a.ledByAnother() {
+		return
+	}
 	defer func() {
 		rest := a.newCall("", a.started)
 		switch {

@@ -50,13 +50,27 @@ func (g *Gate) Take(t Trunk, call uuid.UUID, most Usage) (*Claim, Reason) {
 	if reason := u.refuses(t, most, now); reason != "" {
 		return nil, reason
 	}
-	u.calls++
 	if t.CPS > 0 {
 		u.starts = append(u.starts, now)
 	}
-	c := &Claim{gate: g, use: u, call: call, limited: t.limited(), trial: u.health.dialled(now)}
-	g.set(u, call, most)
+	c := g.claim(u, t, call, most)
+	c.trial = u.health.dialled(now)
 	return c, ""
+}
+
+// Keep claims a channel of the trunk for a call that has it already, since an earlier run of this program. It is not
+// refused.
+func (g *Gate) Keep(t Trunk, call uuid.UUID, most Usage) *Claim {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.claim(g.at(t.Code, time.Now()), t, call, most)
+}
+
+// claim counts a call of a trunk.
+func (g *Gate) claim(u *use, t Trunk, call uuid.UUID, most Usage) *Claim {
+	u.calls++
+	g.set(u, call, most)
+	return &Claim{gate: g, use: u, call: call, limited: t.limited()}
 }
 
 // Full tells whether Take would refuse the trunk now, and why; empty when it would not. It looks at no particular call.

@@ -67,7 +67,11 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err != nil {
 		return a, err
 	}
-	if a.bank, err = newBilling(ctx, a.db, key, c, log); err != nil {
+	var recovering chan struct{} // only calls of Asterisk outlive us
+	if c.Engine == engineAsterisk {
+		recovering = make(chan struct{})
+	}
+	if a.bank, err = newBilling(ctx, a.db, key, c, recovering, log); err != nil {
 		return a, err
 	}
 	if err = a.bank.Claim(ctx); err != nil {
@@ -102,12 +106,16 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 		return a, err
 	}
 	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank, now: clockOf(ctx)}
-	a.exchange = pbx.New(pbx.Config{
+	exchange := pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
 		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
 		MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Drain: drainTime, Now: clockOf(ctx),
-	})
+	}
+	if recovering != nil {
+		exchange.Orphans, exchange.Recovered = a.bank, func() { close(recovering) }
+	}
+	a.exchange = pbx.New(exchange)
 	return a, nil
 }
 
@@ -142,6 +150,7 @@ func (a *app) Run(ctx context.Context) error {
 		select {
 		case <-base.Done():
 			if errors.Is(context.Cause(base), billing.ErrFenced) {
+				a.awaitHeir(callsCtx)
 				a.exchange.HangupAll() // nobody pays for what they would say until they are asked to end
 			}
 			return errors.New("the service below the calls has ended")
@@ -153,6 +162,21 @@ func (a *app) Run(ctx context.Context) error {
 	a.tests.running.Wait() // they have ended with the engine, and are written down
 	stop()
 	return errors.Join(ground.Wait(), err)
+}
+
+// heirTime is how long a newer run of our node has to take our calls over, where they outlive us.
+const heirTime = 10 * time.Second
+
+// awaitHeir waits whether the newer run of our node has our switch as well: then it leads our calls on, and nothing of them
+// is to be hung up here.
+func (a *app) awaitHeir(calls context.Context) {
+	if _, outlived := a.engine.(pbx.Recoverer); !outlived {
+		return
+	}
+	select {
+	case <-time.After(heirTime):
+	case <-calls.Done(): // the engine has let them go
+	}
 }
 
 // count keeps the figures of trunks up to date until ctx ends.

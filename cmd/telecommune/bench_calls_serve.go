@@ -137,7 +137,7 @@ func (b *callsBench) populate(ctx context.Context, state string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	bank, err := newBilling(ctx, db, nil, c, quiet())
+	bank, err := newBilling(ctx, db, nil, c, nil, quiet())
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ medians of rounds in turn.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			service, err := newBilling(cmd.Context(), db, make([]byte, keyBytes), c, quiet())
+			service, err := newBilling(cmd.Context(), db, make([]byte, keyBytes), c, nil, quiet())
 			if err != nil {
 				return err
 			}

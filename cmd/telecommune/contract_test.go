@@ -273,7 +273,7 @@ func bankOf(t *testing.T) (*billing.Service, *postgres.DB) {
 			t.Error(err)
 		}
 	})
-	bank, err := newBilling(t.Context(), db, nil, c, quiet())
+	bank, err := newBilling(t.Context(), db, nil, c, nil, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

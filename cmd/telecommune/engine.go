@@ -34,17 +34,26 @@ const (
 // openEngine makes the engine that c names, for the trunks and providers of a picture. The gate is told of their health.
 func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
 	trunks := func() []routing.Trunk { return p.routes.Load().Trunks() }
+	private := filepath.Join(c.State, "asterisk")
 	if c.Engine == engineAsterisk {
 		conf, err := ariOf(c)
 		if err != nil {
 			return nil, err
 		}
+		if conf.URL != "" {
+			if err := asterisk.EndLeft(private, log); err != nil {
+				return nil, err
+			}
+		}
 		return asterisk.New(asterisk.Config{
 			URL: conf.URL, User: conf.User, Password: conf.Password,
-			Folder: c.Asterisk, State: filepath.Join(c.State, "asterisk"), Listen: c.SIP, RTPPorts: c.RTPPorts,
+			Folder: c.Asterisk, State: private, Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,
 		})
+	}
+	if err := asterisk.EndLeft(private, log); err != nil {
+		return nil, err
 	}
 	return sipua.New(sipua.Config{
 		Listen: c.SIP, RTPPorts: c.RTPPorts, Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load,

@@ -81,20 +81,20 @@ func open(cmd *cobra.Command, openKey func(context.Context, *postgres.DB, string
 	if err != nil {
 		return err
 	}
-	if s.billing, err = newBilling(cmd.Context(), db, key, c, quiet()); err != nil {
+	if s.billing, err = newBilling(cmd.Context(), db, key, c, nil, quiet()); err != nil {
 		return err
 	}
 	return do(cmd.Context(), s)
 }
 
 // newBilling makes the billing service of this node, for one run of the program.
-func newBilling(ctx context.Context, db *postgres.DB, key []byte, c Config, log *slog.Logger) (*billing.Service, error) {
+func newBilling(ctx context.Context, db *postgres.DB, key []byte, c Config, recovering <-chan struct{}, log *slog.Logger) (*billing.Service, error) {
 	boot, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("number of this run: %w", err)
 	}
 	return billing.New(db.DB, billing.Options{
-		Key: key, Node: c.Node, Boot: boot, Spool: spoolFolder(c.State), Now: clockOf(ctx), Log: log,
+		Key: key, Node: c.Node, Boot: boot, Spool: spoolFolder(c.State), Recovering: recovering, Now: clockOf(ctx), Log: log,
 	}), nil
 }
 

@@ -20,6 +20,7 @@ var state string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	runAsReaper()
 	runAsProgram()
 	for _, s := range settings {
 		os.Unsetenv(s.env())

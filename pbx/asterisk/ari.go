@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	library "github.com/CyCoreSystems/ari/v5"
@@ -24,6 +26,7 @@ type ari struct {
 	url      string
 	user     string
 	password string
+	over     atomic.Bool // nothing is asked any more
 }
 
 // answerTime bounds each question to Asterisk.
@@ -49,10 +52,17 @@ func newARIAs(url, user, password string) *ari {
 
 func (a *ari) close() { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }
 
-var errNoAnswer = errors.New("no answer from Asterisk")
+var (
+	errNoAnswer = errors.New("no answer from Asterisk")
+	errLogin    = errors.New("another password is wanted")
+	errReplaced = errors.New("another controller leads the calls of this Asterisk now")
+)
 
 // ask has the library ask, which itself would wait for ever.
 func (a *ari) ask(ctx context.Context, question func() error) error {
+	if a.over.Load() {
+		return errReplaced
+	}
 	answer := make(chan error, 1)
 	go func() { answer <- question() }()
 	timer := time.NewTimer(answerTime)
@@ -191,6 +201,49 @@ func (a *ari) endpoints(ctx context.Context) (map[string]string, error) {
 	return states, err
 }
 
+// allChannels are all that there are.
+func (a *ari) allChannels(ctx context.Context) (map[string]channel, error) {
+	var got []channel
+	_, err := a.send(ctx, http.MethodGet, "/channels", nil, &got)
+	all := make(map[string]channel, len(got))
+	for _, c := range got {
+		all[c.ID] = c
+	}
+	return all, err
+}
+
+// bridges are all that there are, with the channels in them.
+func (a *ari) bridges(ctx context.Context) (map[string][]string, error) {
+	var got []struct {
+		ID       string
+		Channels []string
+	}
+	_, err := a.send(ctx, http.MethodGet, "/bridges", nil, &got)
+	all := make(map[string][]string, len(got))
+	for _, b := range got {
+		all[b.ID] = b.Channels
+	}
+	return all, err
+}
+
+// version is Asterisk's own.
+func (a *ari) version(ctx context.Context) (string, error) {
+	var got struct{ System struct{ Version string } }
+	status, err := a.send(ctx, http.MethodGet, "/asterisk/info?only=system", nil, &got)
+	switch {
+	case status == http.StatusUnauthorized:
+		return "", errLogin
+	case err == nil && got.System.Version == "":
+		return "", errNonsense
+	}
+	return got.System.Version, err
+}
+
+// isVersion tells whether what Asterisk printed for -V is a version.
+func isVersion(printed []byte, version string) bool {
+	return strings.TrimSpace(strings.TrimPrefix(string(printed), "Asterisk ")) == version
+}
+
 // startup is when Asterisk was started, in its words.
 func (a *ari) startup(ctx context.Context) (string, error) {
 	var got struct {
@@ -248,6 +301,9 @@ const maxAnswer = 16 << 20
 
 // send asks Asterisk and reads the answer into got, unless that is nil. The status is 0 when none came.
 func (a *ari) send(ctx context.Context, method, path string, body, got any) (status int, err error) {
+	if a.over.Load() {
+		return 0, errReplaced
+	}
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)

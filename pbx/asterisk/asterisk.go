@@ -6,6 +6,7 @@ package asterisk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"telecommune/internal/ports"
 	"telecommune/pbx"
@@ -38,6 +41,7 @@ type Config struct {
 	Health       pbx.Health             // is told how the trunks are; nil: nobody
 	MaxCalls     int                    // as the exchange's; Asterisk itself refuses what that would not even record
 	MaxCPS       int                    // likewise
+	Tied         bool                   // Asterisk ends when this program is killed, instead of waiting for its next run: for tests
 	Log          *slog.Logger           // nil: none
 }
 
@@ -55,6 +59,13 @@ type Engine struct {
 	over    chan struct{} // closed when Asterisk has ended, and all its channels
 	once    sync.Once     // closes ready
 
+	inherits  bool          // Asterisk may have calls of an earlier run; set before anything is asked of it
+	recovered chan struct{} // closed when it is known which of those go on
+	replaced  chan struct{} // closed when another controller leads the calls
+
+	recovering sync.Mutex              // held while that is found out, and for the next
+	missed     map[uuid.UUID]time.Time // calls of an earlier run that are not seen talking, since when
+
 	mu        sync.Mutex
 	legs      map[string]*leg // by channel
 	connected bool
@@ -68,7 +79,7 @@ type Engine struct {
 	work      sync.WaitGroup
 }
 
-// New writes the private configuration. Asterisk is started by Run.
+// New writes the private configuration. Asterisk is started by Run, or taken over when a run that was killed has left it.
 func New(c Config) (*Engine, error) {
 	if c.UserAgent == "" {
 		c.UserAgent = "telecommune"
@@ -88,16 +99,15 @@ func New(c Config) (*Engine, error) {
 	if c.URL != "" {
 		return join(c), nil
 	}
-	addr, err := freeAddress(c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen for SIP on %s: %w", c.Listen, err)
-	}
-	private, err := newPrivate(c, addr)
+	private, err := newPrivate(c)
 	if err != nil {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}
-	e := newEngine(c, newARI("http://"+private.http+"/ari", private.password))
-	e.addr, e.private = addr, private
+	e := newEngine(c, newARI("http://"+private.reach.HTTP+"/ari", private.reach.Password))
+	e.private = private
+	if e.addr, err = net.ResolveUDPAddr("udp", private.reach.SIP); err != nil {
+		return nil, fmt.Errorf("private Asterisk: %w", err)
+	}
 	return e, nil
 }
 
@@ -105,14 +115,15 @@ func New(c Config) (*Engine, error) {
 func newEngine(c Config, a *ari) *Engine {
 	return &Engine{
 		conf: c, log: c.Log, ari: a, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
-		restored: make(chan struct{}),
+		restored: make(chan struct{}), recovered: make(chan struct{}), replaced: make(chan struct{}),
+		missed: map[uuid.UUID]time.Time{},
 	}
 }
 
 // join makes the engine of an Asterisk that runs elsewhere.
 func join(c Config) *Engine {
 	e := newEngine(c, newARIAs(strings.TrimSuffix(c.URL, "/"), c.User, c.Password))
-	e.remote = &remote{ari: e.ari, log: e.log}
+	e.remote, e.inherits = &remote{ari: e.ari, log: e.log}, true
 	return e
 }
 
@@ -154,6 +165,14 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
+		if e.private != nil {
+			select {
+			case <-e.private.up:
+				e.inherits = e.private.taken
+			case <-running.Done():
+				return
+			}
+		}
 		var both sync.WaitGroup
 		both.Go(func() { e.follow(running) })
 		both.Go(func() { e.push(running) })
@@ -168,6 +187,8 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	case <-ctx.Done():
 	case err = <-served:
 		over = true
+	case <-e.replaced:
+		e.leave()
 	}
 	e.drain()
 	stop()
@@ -185,7 +206,24 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	e.work.Done()
 	e.work.Wait()
 	e.ari.close()
-	return err
+	select {
+	case <-e.replaced:
+		return errors.Join(errReplaced, err)
+	default:
+		return err
+	}
+}
+
+// leave has everything stay as it is: it is another's now.
+func (e *Engine) leave() {
+	e.ari.over.Store(true)
+	if e.private != nil {
+		e.private.leave.Store(true)
+	}
+	for _, l := range e.all() {
+		l.finish(pbx.End{By: pbx.ByAnother, SIP: 503, Q850: 41})
+		e.drop(l)
+	}
 }
 
 // keep keeps Asterisk running until ctx ends, if that is ours to do.
@@ -288,4 +326,7 @@ func (e *Engine) drop(l *leg) {
 	}
 }
 
-var _ pbx.Switch = (*Engine)(nil)
+var (
+	_ pbx.Switch    = (*Engine)(nil)
+	_ pbx.Recoverer = (*Engine)(nil)
+)

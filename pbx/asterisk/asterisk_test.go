@@ -4,12 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +27,8 @@ type rig struct {
 	*Engine
 	t      *testing.T
 	ctx    context.Context
+	conf   Config
+	ended  chan error // how Run has ended
 	phone  *simcarrier.Phone
 	trunks atomic.Pointer[[]routing.Trunk]
 }
@@ -43,41 +41,54 @@ func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg), c
 		Providers: []pbx.Provider{{Code: "loopback", Address: netip.MustParsePrefix("127.0.0.1/32"), TrustCallerID: true}},
 		Numbers:   map[e164.Number]pbx.AccessNumber{access: {Number: access}},
 	}
-	var err error
-	c := Config{
-		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0",
+	r.conf = Config{
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", Tied: true,
 		Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return *r.trunks.Load() },
 		Log: slog.New(slog.NewTextHandler(logTo{t}, nil)),
 	}
 	for _, f := range change {
-		f(&c)
+		f(&r.conf)
 	}
-	r.Engine, err = New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(run, func(ctx context.Context, in pbx.Leg) { handle(ctx, r, in) }) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	var cancel context.CancelFunc
-	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	wait(r, r.Ready())
+	r.run(handle)
 	server := r.Addr().String()
-	if c.URL != "" { // then its address is not ours to know
-		server = c.Listen
+	if r.conf.URL != "" { // then its address is not ours to know
+		server = r.conf.Listen
 	}
+	var err error
 	if r.phone, err = simcarrier.NewPhone(r.ctx, simcarrier.PhoneConfig{Server: server, Number: "+4915112345678", Sound: simcarrier.Tone}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.phone.Close)
 	return r
+}
+
+// run makes an engine of the rig's configuration and runs it.
+func (r *rig) run(handle func(ctx context.Context, r *rig, in pbx.Leg)) {
+	r.t.Helper()
+	e, err := New(r.conf)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	run, stop := context.WithCancel(context.Background())
+	ended, over := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		ended <- e.Run(run, func(ctx context.Context, in pbx.Leg) { handle(ctx, r, in) })
+	}()
+	r.t.Cleanup(func() {
+		stop()
+		<-over
+		if len(ended) > 0 {
+			if err := <-ended; err != nil {
+				r.t.Errorf("Run: %v", err)
+			}
+		}
+	})
+	r.Engine, r.ended = e, ended
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
+	r.t.Cleanup(cancel)
+	wait(r, e.Ready())
 }
 
 type logTo struct{ t *testing.T }
@@ -122,16 +133,12 @@ func TestAsteriskKilled(t *testing.T) {
 		}
 	}
 	hears(r.call())
-	said, err := os.ReadFile(filepath.Join(r.private.dir, "run", "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(said)))
-	if err != nil {
-		t.Fatal(err)
+	running, err := processesOf(r.private.arguments())
+	if err != nil || len(running) != 1 {
+		t.Fatalf("%d processes, %v", len(running), err)
 	}
 	killed := time.Now()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := running[0].Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if end := wait(r, ends); end.By != pbx.ByFailure || end.At.Sub(killed) > time.Second || killed.Sub(end.At) > current {

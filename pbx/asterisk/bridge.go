@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/google/uuid"
-
 	"telecommune/pbx"
 )
 
@@ -45,7 +43,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 	}
 	c.forgetDigits()
 	if b.id = f.takeMixed(); b.id == "" { // taken apart before
-		b.id = uuid.NewString()
+		b.id = f.id
 		ctx, cancel := context.WithTimeout(c.ctx, answerTime)
 		defer cancel()
 		if err := e.ari.mix(ctx, b.id, f.id, c.id); err != nil {

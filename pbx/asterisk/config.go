@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/rand"
 	"embed"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,20 +50,12 @@ var empty = strings.Fields(`acl.conf ccss.conf codecs.conf dnsmgr.conf features.
 	stasis.conf udptl.conf websocket_client.conf`)
 
 // newPrivate makes the folder of an Asterisk that is ours alone, with a complete configuration. Nothing of /etc/asterisk
-// is read or written.
-func newPrivate(c Config, sip *net.UDPAddr) (*private, error) {
+// is read or written. One that runs on from an earlier run is left alone if its configuration is the very same.
+func newPrivate(c Config) (*private, error) {
 	for _, name := range []string{"run", "modules", "data"} {
 		if _, err := os.Stat(filepath.Join(c.Folder, name)); err != nil {
 			return nil, fmt.Errorf("no Asterisk in %s (deploy/asterisk/get.sh gets one and prints its folder): %w", c.Folder, err)
 		}
-	}
-	from, to, ok := strings.Cut(c.RTPPorts, "-")
-	if !ok {
-		return nil, fmt.Errorf("RTP ports %q: want a range such as 10000-20000", c.RTPPorts)
-	}
-	http, err := freeAddress("127.0.0.1:0")
-	if err != nil {
-		return nil, err
 	}
 	state, err := filepath.Abs(c.State)
 	if err != nil {
@@ -70,35 +65,19 @@ func newPrivate(c Config, sip *net.UDPAddr) (*private, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &private{conf: c, dir: state, program: filepath.Join(folder, "run"), http: http.String(), password: rand.Text(), sip: sip}
+	p := &private{conf: c, dir: state, folder: folder, patience: takeTime, up: make(chan struct{})}
 	if n := len(filepath.Join(p.dir, "run", "asterisk.ctl")); n > 107 {
 		return nil, fmt.Errorf("the path of the state folder %s is too long for a socket", p.dir)
 	}
-	for _, dir := range []string{"etc", "var", "db", "spool", "run", "log", "keys", "agi", "log/cel-custom"} {
-		if err := os.MkdirAll(filepath.Join(p.dir, dir), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	values := map[string]any{
-		"App": appName, "Context": location, "Dir": p.dir, "Folder": folder, "Modules": modules, "Password": p.password,
-		"MaxCalls": overMost(c.MaxCalls), "MaxCPS": c.MaxCPS, "Refused": refusedVariable,
-		"HTTP": http, "SIP": sip, "UserAgent": c.UserAgent, "Public": c.Public, "RTPFrom": from, "RTPTo": to,
-	}
-	all, err := template.ParseFS(templates, "conf/*.conf")
+	left, err := running(p.arguments())
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range all.Templates() {
-		var b bytes.Buffer
-		if err := t.Execute(&b, values); err != nil {
-			return nil, err
-		}
-		if err := p.write(t.Name(), b.Bytes()); err != nil {
-			return nil, err
-		}
+	if p.same, err = p.isAsBefore(); err != nil {
+		return nil, err
 	}
-	for _, name := range empty {
-		if err := p.write(name, nil); err != nil {
+	if len(left) == 0 || !p.same {
+		if err := p.makeNew(len(left) > 0); err != nil {
 			return nil, err
 		}
 	}
@@ -106,9 +85,109 @@ func newPrivate(c Config, sip *net.UDPAddr) (*private, error) {
 	return p, err
 }
 
-// write puts a file of the configuration in place, whole. It may bear passwords.
+// reachFile is where that is kept, in the folder.
+const reachFile = "run/reach.json"
+
+// isAsBefore recalls how the Asterisk of an earlier run is reached, and tells whether all of its configuration but the
+// peers would be written the same again.
+func (p *private) isAsBefore() (bool, error) {
+	kept, err := os.ReadFile(filepath.Join(p.dir, reachFile))
+	if err != nil || json.Unmarshal(kept, &p.reach) != nil {
+		return false, nil //nolint:nilerr // nothing that could be used is as good as nothing
+	}
+	want, err := net.ResolveUDPAddr("udp", p.conf.Listen)
+	if err != nil {
+		return false, fmt.Errorf("listen for SIP on %s: %w", p.conf.Listen, err)
+	}
+	is, err := netip.ParseAddrPort(p.reach.SIP)
+	if err != nil || !is.Addr().IsUnspecified() && is.Addr() != want.AddrPort().Addr().Unmap() ||
+		want.Port != 0 && want.Port != int(is.Port()) {
+		return false, nil //nolint:nilerr // see above
+	}
+	files, err := p.files()
+	if err != nil {
+		return false, nil //nolint:nilerr // see above
+	}
+	for name, content := range files {
+		if there, err := os.ReadFile(filepath.Join(p.dir, "etc", name)); err != nil || !bytes.Equal(there, content) {
+			return false, nil //nolint:nilerr // see above
+		}
+	}
+	return true, nil
+}
+
+// makeNew writes everything anew. While another Asterisk is there yet, it may have the address that ours will.
+func (p *private) makeNew(another bool) error {
+	find := freeAddress
+	if another {
+		find = address
+	}
+	sip, err := find(p.conf.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for SIP on %s: %w", p.conf.Listen, err)
+	}
+	http, err := freeAddress("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"etc", "var", "db", "spool", "run", "log", "keys", "agi", "log/cel-custom"} {
+		if err := os.MkdirAll(filepath.Join(p.dir, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	p.reach = reach{HTTP: http.String(), Password: rand.Text(), SIP: sip.String()}
+	kept, err := json.Marshal(p.reach)
+	if err == nil {
+		err = p.write(reachFile, kept)
+	}
+	files, err2 := p.files()
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := p.write("etc/"+name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// files are those of the configuration, but for the peers.
+func (p *private) files() (map[string][]byte, error) {
+	from, to, ok := strings.Cut(p.conf.RTPPorts, "-")
+	if !ok {
+		return nil, fmt.Errorf("RTP ports %q: want a range such as 10000-20000", p.conf.RTPPorts)
+	}
+	http, err := netip.ParseAddrPort(p.reach.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]any{
+		"App": appName, "Context": location, "Dir": p.dir, "Folder": p.folder, "Modules": modules, "Password": p.reach.Password,
+		"MaxCalls": overMost(p.conf.MaxCalls), "MaxCPS": p.conf.MaxCPS, "Refused": refusedVariable,
+		"HTTP": http, "SIP": p.reach.SIP, "UserAgent": p.conf.UserAgent, "Public": p.conf.Public, "RTPFrom": from, "RTPTo": to,
+	}
+	all, err := template.ParseFS(templates, "conf/*.conf")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, t := range all.Templates() {
+		var b bytes.Buffer
+		if err := t.Execute(&b, values); err != nil {
+			return nil, err
+		}
+		files[t.Name()] = b.Bytes()
+	}
+	for _, name := range empty {
+		files[name] = nil
+	}
+	return files, nil
+}
+
+// write puts a file in place, whole. It may bear passwords.
 func (p *private) write(name string, content []byte) error {
-	path := filepath.Join(p.dir, "etc", name)
+	path := filepath.Join(p.dir, name)
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		return err
 	}

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-
-	"github.com/google/uuid"
+	"strconv"
 
 	"telecommune/pbx"
 )
@@ -65,7 +64,7 @@ type attempt struct {
 
 // run dials, and follows the attempt to its end.
 func (a *attempt) run(ctx context.Context) (*leg, error) {
-	far := newLeg(a.e, uuid.NewString())
+	far := newLeg(a.e, channelName(a.to))
 	a.far, far.out, far.caller = far, true, a.caller
 	far.rings = a.ringing
 	far.Limit(a.to.Limit)
@@ -111,13 +110,12 @@ func (l *leg) place(ctx context.Context, other *leg, endpoint string, variables 
 		other.Hangup(pbx.NormalClearing)
 		return l.ended(ctx)
 	}
-	mixed := uuid.NewString()
-	if err := l.e.ari.mix(ctx, mixed, other.id, l.id); err != nil {
+	if err := l.e.ari.mix(ctx, other.id, other.id, l.id); err != nil {
 		other.Hangup(pbx.NormalClearing)
 		return err
 	}
 	other.mu.Lock()
-	other.mixed = mixed
+	other.mixed = other.id
 	other.mu.Unlock()
 	if other.ctx.Err() != nil { // ended meanwhile
 		l.e.unmix(other.takeMixed())
@@ -126,13 +124,20 @@ func (l *leg) place(ctx context.Context, other *leg, endpoint string, variables 
 }
 
 // presented is who calls, as the far side sees it, in variables of its channel: the number, or nobody with the wish for
-// privacy (RFC 3323). What the carrier alone is told is another header (RFC 3325).
+// privacy (RFC 3323). What the carrier alone is told is another header (RFC 3325). Asterisk is told how long the far side may
+// be there at most, should we be killed before its answer: the paid time and what may come before. It is told better then.
 func (a *attempt) presented() map[string]string {
 	number, presentation := string(a.to.CallerID), "allowed"
 	if number == "" {
 		number, presentation = "anonymous", "prohib"
 	}
 	set := map[string]string{"CONNECTEDLINE(num-pres,i)": presentation, "CONNECTEDLINE(num,i)": number}
+	if a.to.Limit > 0 {
+		a.far.mu.Lock()
+		a.far.told = true
+		a.far.mu.Unlock()
+		set["TIMEOUT(absolute)"] = strconv.Itoa(seconds(a.to.RingTimeout + 2*answerTime + a.to.Limit))
+	}
 	if a.to.CallerID == "" {
 		set["PJSIP_HEADER(add,Privacy)"] = "id"
 	}

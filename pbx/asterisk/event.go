@@ -27,6 +27,7 @@ type event struct {
 
 type channel struct {
 	ID       string
+	Name     string
 	Protocol string `json:"protocol_id"` // the SIP Call-ID
 	State    string
 	Caller   struct{ Name, Number string }

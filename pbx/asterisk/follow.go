@@ -151,7 +151,7 @@ func (e *Engine) take(ev event) {
 	defer e.rescue(l)
 	switch {
 	case ev.Type == "ApplicationReplaced":
-		e.log.Error("another controller has taken over Asterisk's calls")
+		closeOnce(e.replaced)
 	case ev.Type == "StasisStart" && l == nil && len(ev.Args) == 3 && ev.Args[0] == "in":
 		e.arrive(ev)
 	case l != nil:
@@ -187,8 +187,11 @@ func (e *Engine) push(ctx context.Context) {
 
 // reload gives what has a private Asterisk read the peers again when they have changed.
 func (e *Engine) reload() func(ctx context.Context) error {
-	pending := false
+	pending := e.inherits // it may have started with others
 	return func(ctx context.Context) error {
+		if err := e.private.turnHistory(); err != nil {
+			e.log.Warn("what Asterisk writes down of its channels grows", "err", err)
+		}
 		changed, err := e.private.peers(e.conf.Admission(), e.conf.Trunks())
 		pending = pending || changed
 		if err == nil && pending && e.isConnected() {

@@ -219,7 +219,7 @@ func parseRegistrations(said string) map[string]string {
 func (p *private) command(ctx context.Context, line string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, p.program, "-C", filepath.Join(p.dir, "etc", "asterisk.conf"), "-rx", line).Output()
+	said, err := exec.CommandContext(ctx, p.program(), "-C", filepath.Join(p.dir, "etc", "asterisk.conf"), "-rx", line).Output()
 	if err != nil {
 		return "", fmt.Errorf("ask Asterisk %q: %w", line, err)
 	}

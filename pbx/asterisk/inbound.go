@@ -10,6 +10,7 @@ import (
 // arrive takes a call that Asterisk hands over, and gives it to the script.
 func (e *Engine) arrive(ev event) {
 	l := newLeg(e, ev.Channel.ID)
+	l.told = true // the dialplan has set a limit
 	known := false
 	for _, p := range e.conf.Admission().Providers {
 		if p.Code == ev.Args[1] {

@@ -166,7 +166,7 @@ func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (chang
 	if p.written != nil && bytes.Equal(content, p.written) {
 		return false, nil
 	}
-	if err := p.write("peers.conf", content); err != nil {
+	if err := p.write("etc/peers.conf", content); err != nil {
 		return false, err
 	}
 	p.written = content

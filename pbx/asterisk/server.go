@@ -9,32 +9,44 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// private is an Asterisk that we start and supervise.
+// private is an Asterisk of our own. It outlives us when we are killed, so that its calls go on, and the next run of this
+// program on the same state folder takes it over.
 type private struct {
-	conf     Config
-	dir      string // of its configuration and all that it writes
-	program  string
-	http     string // where it takes ARI
-	password string // of ARI
-	sip      *net.UDPAddr
-	written  []byte // the newest peers.conf
+	conf    Config
+	dir     string // of its configuration and all that it writes
+	folder  string // of the program
+	reach   reach
+	written []byte // the newest peers.conf
+
+	patience time.Duration // with one of an earlier run, that it answers
+	same     bool          // what was left by an earlier run has this very configuration
+	up       chan struct{} // closed when Asterisk was started, or taken over, for the first time
+	began    sync.Once     // closes up
+	taken    bool          // Asterisk was taken over, and may have calls; read after up
+	leave    atomic.Bool   // it is not ended at the end
+}
+
+// reach is how an Asterisk is reached. It is kept beside it, for a later run of this program.
+type reach struct {
+	HTTP     string `json:"http"` // where it takes ARI
+	Password string `json:"password"`
+	SIP      string `json:"sip"` // where it takes calls
 }
 
 const (
-	steady     = time.Minute // an Asterisk that ran for so long is started again at once
-	slowest    = 30 * time.Second
-	attempts   = 5                // that end soon, after which there is no sense in another
-	finishTime = 10 * time.Second // that it is given to end
+	steady   = time.Minute // an Asterisk that ran for so long is started again at once
+	slowest  = 30 * time.Second
+	attempts = 5                // that end soon, after which there is no sense in another
+	takeTime = 10 * time.Second // that one of an earlier run is given to answer
 )
 
-// run keeps Asterisk running until ctx ends. One that ends by itself is started again; one that can't be started is an
-// error. No private one is none that has to be run.
+// run keeps Asterisk running until ctx ends, and then ends it. One that ends by itself is started again; one that can't be
+// started is an error. No private one is none that has to be run.
 func (p *private) run(ctx context.Context, log *slog.Logger) error {
 	if p == nil {
 		<-ctx.Done()
@@ -43,9 +55,9 @@ func (p *private) run(ctx context.Context, log *slog.Logger) error {
 	wait, short := time.Duration(0), 0
 	for {
 		began := time.Now()
-		err := p.runOnce(ctx)
+		err := p.runOnce(ctx, log)
 		if ctx.Err() != nil {
-			return nil
+			return err
 		}
 		if short++; time.Since(began) >= steady {
 			wait, short = 0, 0
@@ -63,33 +75,129 @@ func (p *private) run(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// runOnce runs Asterisk once. It dies with us: then its calls end as well, but nobody pays for calls that nobody leads.
-func (p *private) runOnce(ctx context.Context) error {
-	// Its death signal comes when the thread that started it ends, so that thread stays.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+// runOnce runs Asterisk once, to its end or that of ctx.
+func (p *private) runOnce(ctx context.Context, log *slog.Logger) error {
+	asterisk, err := p.takeOver(ctx, log)
+	if err == nil && asterisk == nil && ctx.Err() == nil {
+		asterisk, err = p.start()
+	}
+	if err != nil || asterisk == nil {
+		return err
+	}
+	p.began.Do(func() { close(p.up) })
+	select {
+	case <-asterisk.ended:
+		return asterisk.err
+	case <-ctx.Done():
+		if p.leave.Load() {
+			return nil
+		}
+		return asterisk.end()
+	}
+}
+
+// takeOver gives the Asterisk that an earlier run has left, and nil when there is none. One that is not as ours would be, or
+// does not answer, is ended.
+func (p *private) takeOver(ctx context.Context, log *slog.Logger) (*process, error) {
+	left, err := processesOf(p.arguments())
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	why := errors.New("the configuration is another now")
+	if p.same && len(left) == 1 {
+		why = p.answers(ctx)
+	}
+	p.same = false // that is looked at once
+	if why == nil {
+		log.Info("Asterisk of an earlier run is taken over", "pid", left[0].Pid)
+		p.taken = true
+		return left[0], nil
+	}
+	for _, l := range left {
+		log.Warn("Asterisk of an earlier run is ended, and its calls with it", "pid", l.Pid, "why", why)
+		err = errors.Join(err, l.end())
+	}
+	return nil, err
+}
+
+// answers tells why an Asterisk that runs can't be taken over; nil when it can.
+func (p *private) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, p.program(), "-V").Output()
+	if err != nil {
+		return fmt.Errorf("version of Asterisk: %w", err)
+	}
+	asked := newARI("http://"+p.reach.HTTP+"/ari", p.reach.Password)
+	defer asked.http.CloseIdleConnections()
+	tick := time.NewTicker(lookAlive)
+	defer tick.Stop()
+	for {
+		version, err := asked.version(ctx)
+		switch {
+		case errors.Is(err, errLogin):
+			return err
+		case err == nil && !isVersion(out, version):
+			return fmt.Errorf("it is of version %s, the one in %s is another", version, p.folder)
+		case err == nil:
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("it does not answer: %w", err)
+		}
+	}
+}
+
+// start starts Asterisk.
+func (p *private) start() (*process, error) {
+	if _, err := freeAddress(p.reach.SIP); err != nil { // Asterisk would run without it
+		return nil, fmt.Errorf("listen for SIP on %s: %w", p.reach.SIP, err)
+	}
 	out, err := os.OpenFile(filepath.Join(p.dir, "log", "console"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd := exec.Command(p.program(), p.arguments()...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, out, out
+	return launch(cmd, p.conf.Tied)
+}
+
+func (p *private) program() string { return filepath.Join(p.folder, "run") }
+
+// arguments are those that Asterisk is started with, and known by.
+func (p *private) arguments() []string { return arguments(p.dir) }
+
+func arguments(dir string) []string {
+	return []string{"-C", filepath.Join(dir, "etc", "asterisk.conf"), "-f"}
+}
+
+// EndLeft ends the Asterisk that an engine with this state folder has left running, for a program that will not take it
+// over.
+func EndLeft(state string, log *slog.Logger) error {
+	dir, err := filepath.Abs(state)
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	cmd := exec.CommandContext(ctx, p.program, "-C", filepath.Join(p.dir, "etc", "asterisk.conf"), "-f")
-	// It hangs up its calls when it is asked to end, and is killed when it takes too long for that.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = finishTime
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	pid := filepath.Join(p.dir, "run", "pid")
-	if err := os.WriteFile(pid, []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
-		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
-	}
-	defer os.Remove(pid)
-	err = cmd.Wait()
-	if err == nil {
-		err = errors.New("it ended by itself")
+	left, err := processesOf(arguments(dir))
+	for _, l := range left {
+		log.Warn("Asterisk of an earlier run is ended, and its calls with it", "pid", l.Pid, "why", "it is not wanted any more")
+		err = errors.Join(err, l.end())
 	}
 	return err
+}
+
+// address is where to take SIP: port 0 is replaced by one that both UDP and TCP have free. Another is looked at when
+// Asterisk is started, for one of an earlier run may have it.
+func address(listen string) (*net.UDPAddr, error) {
+	addr, err := net.ResolveUDPAddr("udp", listen)
+	if err != nil || addr.Port == 0 {
+		return freeAddress(listen)
+	}
+	if addr.IP == nil {
+		addr.IP = net.IPv4zero
+	}
+	return addr, nil
 }

@@ -13,6 +13,13 @@ const sweepEvery = 5 * time.Second
 // hang-up was not done, and bridges that nobody is in any more. A channel is one of those when it is there, and still
 // unknown when all that was told up to then has been read.
 func (e *Engine) sweep(ctx context.Context) {
+	if e.inherits {
+		select {
+		case <-e.recovered: // until then it is not known whose they are
+		case <-ctx.Done():
+			return
+		}
+	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	since, empty := map[string]time.Time{}, map[string]bool{}

@@ -55,6 +55,7 @@ func (e *endpoint) transact(ctx context.Context, req *sip.Request, transport str
 		return nil, err
 	}
 	giveUp, expired, pause, heard := ctx.Done(), time.After(timeout), t1, false
+	gaveUp := false
 	again := time.After(pause)
 	if transport == "tcp" {
 		again = nil
@@ -71,7 +72,7 @@ func (e *endpoint) transact(ctx context.Context, req *sip.Request, transport str
 			if heed != nil {
 				heed(res)
 			}
-			if !heard && giveUp == nil {
+			if !heard && gaveUp {
 				_ = e.write(cancelOf(req), l)
 			}
 			if heard = true; req.Method == sip.INVITE {
@@ -84,7 +85,7 @@ func (e *endpoint) transact(ctx context.Context, req *sip.Request, transport str
 			pause = min(2*pause, t2)
 			again = time.After(pause)
 		case <-giveUp:
-			if giveUp = nil; req.Method != sip.INVITE {
+			if giveUp, gaveUp = nil, true; req.Method != sip.INVITE {
 				return nil, ctx.Err()
 			}
 			if expired = time.After(timeout); heard {

@@ -1,0 +1,118 @@
+package asterisk
+
+import (
+	"log/slog"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"telecommune/pbx"
+	"telecommune/pbx/asterisk/asterisktest"
+	"telecommune/routing"
+)
+
+// TestProcessOfAnother: what runs with our arguments is found, its end is noticed, and a child that nobody waited for is
+// not taken for one that runs.
+func TestProcessOfAnother(t *testing.T) {
+	marks := []string{"-C", t.TempDir() + "/etc/asterisk.conf", "-f"}
+	cmd := exec.Command("sh", append([]string{"-c", "read line"}, marks...)...)
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	found, err := processesOf(marks)
+	if err != nil || len(found) != 1 || found[0].Pid != cmd.Process.Pid {
+		t.Fatalf("%v, %v; want process %d", found, err, cmd.Process.Pid)
+	}
+	if other, err := processesOf([]string{"-C", t.TempDir() + "/etc/asterisk.conf", "-f"}); err != nil || len(other) > 0 {
+		t.Errorf("%v, %v of another folder", other, err)
+	}
+	select {
+	case <-found[0].ended:
+		t.Error("ended though it runs")
+	default:
+	}
+	if err := EndLeft(filepath.Dir(filepath.Dir(marks[1])), slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+	<-found[0].ended // as a zombie: nobody has waited for it
+	if found, err := processesOf(marks); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v though it has ended", found, err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("it was not asked to end: %v", err)
+	}
+}
+
+// TestLeftRunning: what was left is taken over by one with the same configuration alone, at the same address, and ended by
+// any other.
+func TestLeftRunning(t *testing.T) {
+	conf := Config{
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000", Tied: true,
+		Admission: func() *pbx.Admission { return &pbx.Admission{} }, Trunks: func() []routing.Trunk { return nil },
+	}
+	log := slog.New(slog.NewTextHandler(logTo{t}, nil))
+	begin := func(c Config) *private {
+		t.Helper()
+		p, err := newPrivate(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := begin(conf)
+	if left, err := first.takeOver(t.Context(), log); left != nil || err != nil {
+		t.Fatalf("%v, %v was left by nobody", left, err)
+	}
+	runs, err := first.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { runs.end() }) //nolint:errcheck // it has ended as a rule
+
+	again := begin(conf)
+	left, err := again.takeOver(t.Context(), log)
+	if err != nil || left == nil || left.Pid != runs.Pid || again.reach != first.reach || !again.taken {
+		t.Fatalf("%v, %v; want process %d at %+v", left, err, runs.Pid, first.reach)
+	}
+	conf.Listen = first.reach.SIP
+	for name, change := range map[string]func(*Config){
+		"the same":              func(*Config) {},
+		"any port":              func(c *Config) { c.Listen = "127.0.0.1:0" },
+		"another port":          func(c *Config) { c.Listen = "127.0.0.1:1" },
+		"another address":       func(c *Config) { c.Listen = "127.0.0.2:0" },
+		"all addresses":         func(c *Config) { c.Listen = ":0" },
+		"another public one":    func(c *Config) { c.Public = netip.MustParseAddr("192.0.2.1") },
+		"other ports for voice": func(c *Config) { c.RTPPorts = "10000-20001" },
+		"silence for so long":   func(c *Config) { c.MediaTimeout = time.Minute }, // is a matter of peers, which can be changed
+	} {
+		c := conf
+		change(&c)
+		p := &private{conf: c, dir: first.dir, folder: first.folder}
+		same, err := p.isAsBefore()
+		if want := slices.Contains([]string{"the same", "any port", "silence for so long"}, name); same != want || err != nil {
+			t.Errorf("%s: as before %t, %v", name, same, err)
+		}
+	}
+
+	// A run that died before it started anything has changed the password.
+	if err := begin(conf).makeNew(true); err != nil {
+		t.Fatal(err)
+	}
+	other := begin(conf)
+	other.patience = time.Second
+	if left, err := other.takeOver(t.Context(), log); left != nil || err != nil {
+		t.Fatalf("%v is taken over, %v", left, err)
+	}
+	select {
+	case <-runs.ended:
+	default:
+		t.Fatal("what can't be taken over runs on")
+	}
+}
