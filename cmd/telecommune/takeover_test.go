@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -296,20 +297,36 @@ func (k *killing) hangUp(s stage) {
 	all.Wait()
 }
 
+// hangUpBut has callers hang up who are not among those.
+func (k *killing) hangUpBut(those map[string]*simcarrier.Call) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for number, c := range k.calls {
+		if those[number] != c {
+			c.Hangup()
+		}
+	}
+}
+
 // goOn leads the calls that go on to their end, and waits until nothing is up or held.
 func (k *killing) goOn(victim string) {
 	began := time.Now()
 	if victim == "serve" {
 		k.talkOn()
 	}
-	if victim != "serve" { // the others were told nothing
+	var told map[string]*simcarrier.Call
+	if victim != "serve" { // these were told nothing
 		k.mu.Lock()
-		for _, c := range k.calls {
+		told = maps.Clone(k.calls)
+		k.mu.Unlock()
+		for _, c := range told {
 			c.Vanish()
 		}
-		k.mu.Unlock()
 	}
 	await(k.t, "all holds to be released", func() bool {
+		if told != nil { // who was about to arrive is taken by the next Asterisk
+			k.hangUpBut(told)
+		}
 		for _, account := range []string{"anna", "ben"} {
 			if a, err := k.bank.Account(k.t.Context(), account); err != nil || a.Held != 0 {
 				return false
@@ -430,7 +447,7 @@ func (k *killing) check(victim string) {
 func (k *killing) compare(s stage, victim string, i int, c billing.Call, r simcarrier.Record) {
 	k.t.Helper()
 	end := r.Ended
-	if !k.killed.IsZero() && (end.IsZero() || end.After(k.killed)) {
+	if r.Answered.Before(k.killed) && (end.IsZero() || end.After(k.killed)) {
 		end = k.killed // then nothing was delivered any more, though nobody told the carrier
 	}
 	if call := k.calls[s.number(i)]; call != nil && victim != "asterisk" {
