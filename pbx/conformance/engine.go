@@ -109,6 +109,25 @@ var engine = []scenario{
 			t.Errorf("of a leg that has ended: %v", got.err)
 		}
 	}},
+	{"digits of a phone that sends each by both means", func(t *testing.T, start Start) {
+		results := make(chan string, 1)
+		r := newRig(t, start, plan{handle: func(ctx context.Context, _ *rig, in pbx.Leg) {
+			_ = in.Answer(ctx)
+			digits, err := in.Collect(ctx, pbx.Collect{Max: 4, First: 10 * time.Second, Next: 10 * time.Second})
+			if err != nil {
+				t.Error(err)
+			}
+			results <- digits
+			<-in.Done()
+		}})
+		c := r.call(simcarrier.PhoneConfig{Both: true}, echo)
+		r.must(c.Dial(r.ctx, "1123"))
+		got := receive(r, results)
+		if once := got == "1123"; once == start.Doubles || len(got) != 4 || got[:2] != "11" {
+			t.Errorf("%q of 1123; doubles: %v", got, start.Doubles)
+		}
+		c.Hangup()
+	}},
 	{"the caller hears a ring tone while nobody sends early media", func(t *testing.T, start Start) {
 		far := carrier(t, simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Forever: true}})
 		r := newRig(t, start, plan{trunks: trunks(far.Addr()), handle: func(ctx context.Context, r *rig, in pbx.Leg) {

@@ -210,28 +210,43 @@ func (c *Call) during(ctx context.Context) (context.Context, context.CancelFunc)
 	return ctx, func() { detach(); cancel() }
 }
 
-// Dial sends digits, 200 ms each, as telephone events or, with PhoneConfig.INFO, as SIP INFO, and returns when the
-// last is sent.
+// Dial sends digits, 200 ms each, as telephone events or, with PhoneConfig.INFO, as SIP INFO, or, with PhoneConfig.Both, as
+// both, and returns when the last is sent.
 func (c *Call) Dial(ctx context.Context, digits string) error {
 	if i := strings.IndexFunc(digits, func(r rune) bool { return !strings.ContainsRune(eventKeys, r) }); i >= 0 {
 		return fmt.Errorf("dial %q: no such key as %q", digits, digits[i:i+1])
 	}
 	ctx, cancel := c.during(ctx)
 	defer cancel()
-	if !c.phone.config.INFO {
+	both := c.phone.config.Both
+	if !c.phone.config.INFO && !both {
 		return c.d.media.dial(ctx, digits)
 	}
 	for _, digit := range digits {
-		body := fmt.Sprintf("Signal=%c\r\nDuration=160\r\n", digit)
-		res, err := c.d.do(ctx, c.d.newRequest(sip.INFO, []byte(body), sip.NewHeader("Content-Type", "application/dtmf-relay")))
-		if err != nil {
+		if err := c.inform(ctx, digit); err != nil {
 			return err
 		}
-		if !res.IsSuccess() {
-			return fmt.Errorf("digit %c: %d %s", digit, res.StatusCode, res.Reason)
+		if !both {
+			continue
+		}
+		if err := c.d.media.dial(ctx, string(digit)); err != nil {
+			return err
 		}
 	}
 	c.d.media.mark()
+	return nil
+}
+
+// inform sends a digit as SIP INFO.
+func (c *Call) inform(ctx context.Context, digit rune) error {
+	body := fmt.Sprintf("Signal=%c\r\nDuration=160\r\n", digit)
+	res, err := c.d.do(ctx, c.d.newRequest(sip.INFO, []byte(body), sip.NewHeader("Content-Type", "application/dtmf-relay")))
+	if err != nil {
+		return err
+	}
+	if !res.IsSuccess() {
+		return fmt.Errorf("digit %c: %d %s", digit, res.StatusCode, res.Reason)
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ type PhoneConfig struct {
 	Codecs         []Codec
 	Event          uint8 // payload type of telephone events; 0: 101
 	INFO           bool  // sends digits by SIP INFO
+	Both           bool  // sends each digit by SIP INFO, and then as telephone events
 	Sound          Sound
 	Session        time.Duration // session timer that is asked for (RFC 4028); zero: none
 	Log            *slog.Logger  // of the SIP stack; nil: none
