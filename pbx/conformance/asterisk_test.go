@@ -18,6 +18,7 @@ var onAsterisk = conformance.Start{New: startAsterisk, Traits: conformance.Trait
 	Patient:      true,             // ARI does not tell of a 100, by which a trunk that is there would be known
 	NoVoice:      true,             // ARI tells of talking only where a function of the dialplan listens all the time
 	Doubles:      true,             // PJSIP takes INFO whatever dtmf_mode says, and ARI does not tell how a digit came
+	Pace:         30,               // what serve lets in; at a hundred its queues stall
 	LeastSession: 90 * time.Second, // PJSIP ignores a shorter timer
 }}
 

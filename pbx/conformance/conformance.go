@@ -49,6 +49,7 @@ type Traits struct {
 	Patient      bool          // waits as long as RFC 3261 allows, 32 s, for a trunk that says nothing at all
 	NoVoice      bool          // can't tell whether anything but silence came after an answer
 	Doubles      bool          // takes a digit more than once that a phone sends by RFC 4733 and by SIP INFO
+	Pace         int           // calls a second that it takes at most when SIP clients and all else share the machine with it; 0: a hundred
 	LeastSession time.Duration // the shortest session timer that it takes part in (RFC 4028 section 4 demands 90 s); 0: any
 }
 

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -95,7 +96,7 @@ func loadParallel(t *testing.T, start Start) {
 func loadRate(t *testing.T, start Start) {
 	rate, seconds := 20, 2
 	if long() {
-		rate, seconds = 100, 25
+		rate, seconds = cmp.Or(start.Traits.Pace, 100), 25
 	}
 	n, before := rate*seconds, footprint(t)
 	far := sippCarrier(t, "carrier.xml", values{"Sound": ""}, "-m", strconv.Itoa(n))
