@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -287,6 +288,23 @@ func TestCallerLeftUnheard(t *testing.T) {
 		<-far.Done()
 		if truth, got := who.ended.Sub(whom.answered), lasted(far); got > truth || truth-got > current {
 			t.Errorf("%s, the truth is %s", got, truth)
+		}
+	})
+}
+
+// TestToldTwiceIsNoSignOfLife: what was told before the connection was lost, and is told again after it, does not tell that the
+// caller, who left unheard, is there.
+func TestToldTwiceIsNoSignOfLife(t *testing.T) {
+	follow(t, func(f *followed) {
+		l, p := f.call()
+		again := fmt.Sprintf(`{"type":"ChannelStateChange","timestamp":%q,"channel":{"id":%q,"state":"Up"}}`, p.answered.Format(timeLayout), p.id)
+		time.Sleep(time.Minute)
+		f.lose(false)
+		f.leaves(p, 16, 0) // nobody hears it
+		time.AfterFunc(lookAgain/2, func() { f.tell(again, nil) })
+		<-l.done
+		if truth, got := p.ended, l.End().At; got.After(truth) || truth.Sub(got) > current {
+			t.Errorf("ended %s after the truth", got.Sub(truth))
 		}
 	})
 }

@@ -344,7 +344,10 @@ func (s *scripted) application(w http.ResponseWriter) {
 }
 
 func (s *scripted) create(w http.ResponseWriter, r *request) {
-	var asked struct{ Endpoint, ChannelID, Originator string }
+	var asked struct {
+		Endpoint, ChannelID, Originator string
+		Variables                       map[string]string
+	}
 	if err := json.Unmarshal(r.body, &asked); err != nil {
 		s.t.Errorf("create: %v", err)
 	}
@@ -359,6 +362,7 @@ func (s *scripted) create(w http.ResponseWriter, r *request) {
 		p.story = s.storyOf(p)
 	}
 	s.parties[p.id] = p
+	s.bound(p, asked.Variables[absolute])
 	// It comes into the application in a moment: before the answer to the request is read, or after.
 	time.AfterFunc(time.Millisecond, func() {
 		s.mu.Lock()
@@ -395,19 +399,30 @@ func (s *scripted) bridgeAsked(w http.ResponseWriter, r *request, path []string)
 		}
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		var asked struct{ Channel string }
-		_ = json.Unmarshal(r.body, &asked)
-		p := s.parties[asked.Channel]
-		switch {
+		s.join(w, r, path[1])
+	}
+}
+
+// join takes channels into a bridge, all or none; s.mu is held.
+func (s *scripted) join(w http.ResponseWriter, r *request, bridge string) {
+	var asked struct{ Channel []string }
+	if err := json.Unmarshal(r.body, &asked); err != nil {
+		s.t.Errorf("addChannel: %v", err)
+	}
+	for _, id := range asked.Channel {
+		switch p := s.parties[id]; {
 		case p == nil:
 			reply(w, http.StatusBadRequest, jsonObject{"message": "Channel not found"})
+			return
 		case !p.inApp:
 			reply(w, http.StatusUnprocessableEntity, jsonObject{"message": "Channel not in Stasis application"})
-		default:
-			p.bridge = path[1]
-			w.WriteHeader(http.StatusNoContent)
+			return
 		}
 	}
+	for _, id := range asked.Channel {
+		s.parties[id].bridge = bridge
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // inBridge lists channels; s.mu is held.
@@ -461,7 +476,11 @@ func (s *scripted) channelAsked(w http.ResponseWriter, r *request, verb string, 
 			s.destroy(p, 16, 0)
 		}
 	case "POST channels variable":
-		s.set(p, r)
+		var asked struct{ Variable, Value string }
+		_ = json.Unmarshal(r.body, &asked)
+		if asked.Variable == absolute {
+			s.bound(p, asked.Value)
+		}
 	case "POST channels play":
 		s.play(p, path[3], r)
 		reply(w, http.StatusCreated, jsonObject{"id": path[3]})
@@ -470,20 +489,20 @@ func (s *scripted) channelAsked(w http.ResponseWriter, r *request, verb string, 
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// set takes the value of a variable, or a function; s.mu is held. Paid time that is over takes the channel out of the
-// application, and no hang-up is asked for.
-func (s *scripted) set(p *party, r *request) {
-	var asked struct{ Variable, Value string }
-	_ = json.Unmarshal(r.body, &asked)
-	if asked.Variable != "TIMEOUT(absolute)" {
+const absolute = "TIMEOUT(absolute)"
+
+// bound takes how long a channel may be there from now on, in seconds; s.mu is held. Time that is over takes the channel out
+// of the application, and no hang-up is asked for.
+func (s *scripted) bound(p *party, value string) {
+	if value == "" {
 		return
 	}
 	if p.timeout != nil {
 		p.timeout.Stop()
 	}
-	seconds, err := strconv.ParseFloat(asked.Value, 64)
+	seconds, err := strconv.ParseFloat(value, 64)
 	if err != nil {
-		s.t.Errorf("TIMEOUT(absolute) is %q", asked.Value)
+		s.t.Errorf("%s is %q", absolute, value)
 	}
 	if seconds == 0 {
 		return

@@ -73,15 +73,29 @@ func inWorld(t *testing.T, seed uint64, prompts *prompt.Library, tally *tally) {
 	})
 }
 
-// paidFor is how many seconds a call to a number is worth: none when nobody means to call it.
+// paidFor is how many seconds a call to a number is worth: none when nobody means to call it. Digits that are lost make such a
+// number, but none that is told twice may.
 func (w *world) paidFor(number e164.Number) int {
 	for _, st := range w.stories {
 		if st.number == number {
 			st.understood.Store(true)
 			return st.paid
 		}
+		if oneDigitTwice(number.Digits(), st.number.Digits()) {
+			w.t.Errorf("seed %d, call %d to %s: heard was %s", w.seed, st.n, st.number, number)
+		}
 	}
 	return 0
+}
+
+// oneDigitTwice tells whether heard is what was typed, but for one digit that stands there twice.
+func oneDigitTwice(heard, typed string) bool {
+	for i := range typed {
+		if heard == typed[:i+1]+typed[i:] {
+			return true
+		}
+	}
+	return false
 }
 
 // storyFor finds the call by the number that is dialled.
@@ -273,7 +287,7 @@ func (w *world) check(st *story, tally *tally) {
 	paid := lasted >= time.Duration(st.paid)*time.Second
 	seen := !first.heardEnd.IsZero() && !first.heardEnd.After(bill.at) && first.by != asked || first.by == asked && paid
 	switch {
-	case known && seen && !w.unanswered(first.gone, bill.at, st) && talked == lastOf(st.attempts):
+	case known && seen && !w.unanswered(decided, bill.at, st) && talked == lastOf(st.attempts):
 		tally.seen++
 		if delivered := billing.AnsweredSeconds(lasted, st.paid); charged != delivered { // what came before was not seen
 			complain("charged %d s, delivered were %d s, and all was seen", charged, delivered)
@@ -349,26 +363,37 @@ type tally struct {
 
 const oneSeed = "TELECOMMUNE_SEED" // runs the world of this seed alone, and shows the log
 
+// telling are seeds that show the most of what an engine may do wrong. It fails with them when it counts a digit twice that is
+// told twice (8, 185), takes a question that failed for an end (185, 592) or an event that is told twice for a sign of life
+// (592), asks for no beats (279), does not sweep (8, 185, 279), or charges up to the loss of the connection (185, 279, 592).
+var telling = []uint64{8, 185, 279, 592}
+
 // TestSeededCalls: calls whose end was seen equal the truth; the others are charged no more than that, and closed within ten
 // seconds of the reconnection. Nobody is left on a line.
 func TestSeededCalls(t *testing.T) {
 	prompts := allClips(t)
-	from, worlds := uint64(1), 4
+	seeds := telling
 	if os.Getenv("TELECOMMUNE_LONG") != "" {
-		worlds = 400
+		seeds = nil
+		for seed := range uint64(400) {
+			seeds = append(seeds, 1+seed)
+		}
 	}
 	if one := os.Getenv(oneSeed); one != "" {
-		n, err := strconv.ParseUint(one, 10, 64)
+		seed, err := strconv.ParseUint(one, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		from, worlds = n, 1
+		seeds = []uint64{seed}
 	}
 	var tally tally
-	for seed := from; seed < from+uint64(worlds); seed++ {
+	for _, seed := range seeds {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { inWorld(t, seed, prompts, &tally) })
 	}
 	t.Logf("%+v", tally)
+	if len(seeds) > 1 && (tally.seen < tally.calls/6 || tally.unseen == 0) {
+		t.Errorf("too few calls talked to show anything: %+v", tally)
+	}
 }
 
 // allClips makes a library in which there is every clip.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // weather is what befalls the network between the engine and Asterisk, and Asterisk itself. Each thing depends on the
@@ -212,7 +214,7 @@ func (w *weather) nameOf(r *request) (key string, about *party) {
 				path[i] = fmt.Sprint("out", len(p.story.attempts))
 			}
 			path[i] += fmt.Sprint(p.story.n)
-		} else if len(part) == 36 {
+		} else if len(part) >= len(uuid.Nil.String()) {
 			path[i] = "one"
 		}
 	}
