@@ -33,7 +33,8 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 			return nil, errNotAnswered
 		}
 	}
-	b := &bridge{e: e, caller: c, far: f, digits: make(chan byte, digitBuffer), closed: make(chan struct{})}
+	// Dial has called it by the far channel.
+	b := &bridge{e: e, id: f.id, caller: c, far: f, digits: make(chan byte, digitBuffer), closed: make(chan struct{})}
 	if !c.bridge.CompareAndSwap(nil, b) {
 		return nil, errBridged
 	}
@@ -42,8 +43,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 		return nil, errBridged
 	}
 	c.forgetDigits()
-	if b.id = f.takeMixed(); b.id == "" { // taken apart before
-		b.id = f.id
+	if f.takeMixed() == "" { // taken apart before
 		ctx, cancel := context.WithTimeout(c.ctx, answerTime)
 		defer cancel()
 		if err := e.ari.mix(ctx, b.id, f.id, c.id); err != nil {

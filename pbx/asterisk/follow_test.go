@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,21 +172,22 @@ func TestConnectionLost(t *testing.T) {
 			{404, `{"message":"Channel not found"}`},
 			{503, ``},
 		}
-		asked := 0
+		var asked atomic.Int32
 		f.refuses(func(w http.ResponseWriter, r *request) bool {
-			if r.URL.Path != "/ari/channels/"+p.id || asked == len(answers) {
+			n := int(asked.Load())
+			if r.URL.Path != "/ari/channels/"+p.id || n == len(answers) {
 				return false
 			}
-			w.WriteHeader(answers[asked].status)
-			_, _ = w.Write([]byte(answers[asked].body))
-			asked++
+			asked.Add(1)
+			w.WriteHeader(answers[n].status)
+			_, _ = w.Write([]byte(answers[n].body))
 			return true
 		})
 		time.Sleep(time.Minute)
 		f.lose(false)
 		time.Sleep(time.Minute)
-		if l.ctx.Err() != nil || asked < len(answers) {
-			t.Fatalf("ended by %+v after %d questions", l.End(), asked)
+		if n := int(asked.Load()); l.ctx.Err() != nil || n < len(answers) {
+			t.Fatalf("ended by %+v after %d questions", l.End(), n)
 		}
 		began := time.Now()
 		f.lose(false)
