@@ -13,7 +13,6 @@ import (
 
 // TestBenchCalls makes a few calls each way, so that the command can't rot. What it measures is another matter.
 func TestBenchCalls(t *testing.T) {
-	t.Parallel() // it mostly waits for servers that start
 	real := program
 	defer func() { program = real }()
 	program = func(args ...string) (*exec.Cmd, error) {

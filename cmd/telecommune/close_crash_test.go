@@ -307,15 +307,17 @@ func (c *closeRounds) undisturbed() {
 	c.drop("undisturbed")
 }
 
-// round closes a copy and kills what closes up to three times, then lets it be.
+// round closes a copy and kills what closes up to three times, the first time in its middle, then lets it be.
 func (c *closeRounds) round(n int) {
 	c.t.Helper()
 	name := fmt.Sprintf("killed_%d", n)
 	c.copyOf(name)
+	at := c.steps/4 + c.dice.Int64N(c.steps/2)
 	for range 3 {
-		if !c.kill(name) {
+		if !c.kill(name, at) {
 			break
 		}
+		at = c.step()
 	}
 	p := c.start(name, nil)
 	<-p.ended
@@ -327,15 +329,15 @@ func (c *closeRounds) round(n int) {
 	c.drop(name)
 }
 
-// kill starts a closer and kills it, or the process that serves it, at some step. All must be undone then, or done. It is
+// kill starts a closer and kills it, or the process that serves it, at a step. All must be undone then, or done. It is
 // false when the closer got to its end.
-func (c *closeRounds) kill(name string) bool {
+func (c *closeRounds) kill(name string, at int64) bool {
 	c.t.Helper()
 	program := c.dice.IntN(2) == 0
 	var killed atomic.Bool
 	var p *closer
 	started := make(chan struct{})
-	w := c.wire(c.step(), c.dice.IntN(2) == 0, func() {
+	w := c.wire(at, c.dice.IntN(2) == 0, func() {
 		killed.Store(true)
 		<-started
 		if program {

@@ -20,7 +20,6 @@ const accessCost = "cost_per_minute cost_connect_fee cost_interval_first cost_in
 // TestContract holds the names of all JSON fields: others read them. It builds a small service by commands, makes one
 // call in it, and looks at every object there is.
 func TestContract(t *testing.T) {
-	t.Parallel() // it mostly waits for servers that start
 	deck := file(t, "deck.csv", "prefix,destination,rate_per_minute\n998,Uzbekistan,0.12\n")
 	cost := file(t, "cost.csv", "prefix,rate_per_minute\n998,0.05\n")
 	version := "kind name version state currency zone active_from ended_at source imported_at rows holidays in_force"
