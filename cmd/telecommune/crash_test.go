@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,7 @@ const commandLine = "TELECOMMUNE_TEST_COMMAND"
 func runAsProgram() {
 	if line := os.Getenv(commandLine); line != "" {
 		os.Unsetenv(commandLine)
-		os.Exit(run(context.Background(), strings.Fields(line), streams{os.Stdin, os.Stdout, os.Stderr}))
+		os.Exit(asProcess(strings.Fields(line)))
 	}
 }
 

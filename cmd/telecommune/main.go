@@ -21,10 +21,13 @@ const (
 	exitUsage  = 2
 )
 
-func main() {
+func main() { os.Exit(asProcess(os.Args[1:])) }
+
+// asProcess executes a command line that ends in order when the process is asked to.
+func asProcess(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal is the command's own to take, or ends the program
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	return run(ctx, args, streams{os.Stdin, os.Stdout, os.Stderr})
 }
 
 type streams struct {
