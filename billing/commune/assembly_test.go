@@ -283,6 +283,7 @@ func (s *saga) windUp() {
 	if err := s.post("2027-09-02", ledger.Debit("HOST", "1000", 2*money.Unit), ledger.Credit("HOST", "4000:web", 2*money.Unit)); err != nil {
 		s.Fatal(err)
 	}
+	s.windUpWhilePosting(wind)
 	s.on("2027-09-03", nil, wind)
 	s.enterprise("HOST", commune.WoundUp)
 	for _, account := range []string{"1000", "3000", "3900", "4000:web", "5200:anna"} {
@@ -297,5 +298,42 @@ func (s *saga) windUp() {
 	f := s.close("2027-09")
 	if f.Distributions["HOST"] != 4*money.Unit || f.Pool != 4*money.Unit || f.Dividends["anna"] != 2*money.Unit {
 		s.Errorf("what was left of it: %+v", f)
+	}
+}
+
+// windUpWhilePosting has an invoice booked in the book of HOST while it is being wound up: it waits and sees that something
+// is owed. The invoice is taken back then.
+func (s *saga) windUpWhilePosting(wind func(context.Context, com, act) error) {
+	s.Helper()
+	booked := make(chan error, 1)
+	invoice := []ledger.Line{ledger.Debit("HOST", "5000", money.Unit), ledger.Credit("HOST", "2200", money.Unit)}
+	tx := s.db.MustBeginTx(s.Context(), nil)
+	defer tx.Rollback() //nolint:errcheck // it is committed
+	_, err := ledger.Post(s.Context(), tx, ledger.Entry{Key: "saga:invoice", Kind: "opening", At: june, Date: "2027-09-03", Lines: invoice})
+	if err != nil {
+		s.Fatal(err)
+	}
+	go func() {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			var n int
+			if err := s.db.Get(&n, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`); err != nil || n > 0 {
+				booked <- errors.Join(err, tx.Commit())
+				return
+			}
+		}
+		booked <- errors.New("winding up waits for nothing")
+	}()
+	s.acts++
+	err = s.Do(s.Context(), func(c com) error {
+		return wind(s.Context(), c, act{Key: fmt.Sprint("saga:", s.acts), Actor: "test", At: june, Date: "2027-09-03"})
+	})
+	if err := <-booked; err != nil {
+		s.Fatal(err)
+	}
+	if !errors.Is(err, commune.ErrState) {
+		s.Fatalf("wound up while an invoice was booked: %v", err)
+	}
+	if err := s.post("2027-09-03", ledger.Debit("HOST", "2200", money.Unit), ledger.Credit("HOST", "5000", money.Unit)); err != nil {
+		s.Fatal(err)
 	}
 }

@@ -194,6 +194,10 @@ func (c *Commune) Distribute(ctx context.Context, a Act, d Distribution) error {
 // share, the rest for the pool (T-21). Its book takes nothing afterwards. It gives the net assets. ErrState with what is
 // open, ErrUnknown.
 func (c *Commune) WindUp(ctx context.Context, a Act, r Resolution) (money.Amount, error) {
+	// What is being posted in its book right now is seen, and what comes later finds the book closed.
+	if err := ledger.LockBooks(ctx, c.tx); err != nil {
+		return 0, err
+	}
 	o, next, err := c.resolve(ctx, a, "enterprise-winding-up", r, StepWindUp)
 	if err != nil {
 		return 0, err

@@ -64,13 +64,19 @@ func Close(ctx context.Context, db *sqlx.DB, o Order) (Outcome, error) {
 	return out, nil
 }
 
+// LockBooks waits for the postings in flight, and keeps all others waiting until tx ends. It comes before LockCalendar.
+func LockBooks(ctx context.Context, tx *sqlx.Tx) error {
+	// New postings queue up behind one who waits for those in flight: not for long, he would rather try again.
+	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '1s'`); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, closeLock)
+	return err
+}
+
 func (o Order) close(ctx context.Context, tx *sqlx.Tx) (Outcome, error) {
 	if !o.DryRun {
-		// New postings queue up behind a close that waits for one in flight: not for long, it would rather try again.
-		if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '1s'`); err != nil {
-			return Outcome{}, err
-		}
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, closeLock); err != nil {
+		if err := LockBooks(ctx, tx); err != nil {
 			return Outcome{}, err
 		}
 	}

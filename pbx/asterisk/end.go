@@ -13,6 +13,11 @@ import (
 func (l *leg) up(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.upAt(at)
+}
+
+// upAt is up; l.mu is held.
+func (l *leg) upAt(at time.Time) {
 	switch {
 	case l.answered.IsZero():
 		close(l.answer)
@@ -27,11 +32,11 @@ func (l *leg) up(at time.Time) {
 
 // guessUp marks the leg answered by now. That comes too late rather than too early, and is mended when its time is told.
 func (l *leg) guessUp() {
-	if l.AnsweredAt().IsZero() {
-		l.up(time.Now())
-		l.mu.Lock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answered.IsZero() {
+		l.upAt(time.Now())
 		l.guessed = true
-		l.mu.Unlock()
 	}
 }
 
