@@ -181,7 +181,7 @@ func TestWriterCutAtCommit(t *testing.T) {
 	h := newHouse(t)
 	h.account(t, "ana", money.Unit)
 	pool, line := throughLine(t, h.db)
-	w := postgres.NewGroup(pool, new(postgres.Guard), time.Minute, ledger.PostAll)
+	w := postgres.NewGroup(pool, new(postgres.Guard), 0, time.Minute, ledger.PostAll)
 	line.cutting.Store(true)
 	const entries = 60
 	var posting sync.WaitGroup

@@ -61,10 +61,12 @@ func onDatabase(t *testing.T, db *sqlx.DB, spool, node string) house {
 // whileRecovering is that, with an engine whose calls may go on.
 func whileRecovering(t *testing.T, db *sqlx.DB, spool, node string, recovering <-chan struct{}) house {
 	t.Helper()
-	return house{billing.New(db, billing.Options{
+	s := billing.New(db, billing.Options{
 		Key: []byte("a secret of thirty-two bytes ...."), Node: node, Boot: uuid.New(), Spool: spool, Recovering: recovering,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	}), db, spool}
+	})
+	billing.Hurry(s)
+	return house{s, db, spool}
 }
 
 // claim makes it the only program of its node.

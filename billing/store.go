@@ -67,7 +67,7 @@ func New(db *sqlx.DB, o Options) *Service {
 		db: db, node: o.Node, boot: o.Boot, key: o.Key, claim: postgres.NewClaim(db, "node "+o.Node),
 		spool: spool{folder: o.Spool, log: o.Log}, now: o.Now, log: o.Log, recovering: o.Recovering,
 	}
-	s.settlements = postgres.NewGroup(db, &s.guard, patience, s.settleAll)
+	s.settlements = postgres.NewGroup(db, &s.guard, gather, patience, s.settleAll)
 	return s
 }
 

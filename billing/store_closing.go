@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"telecommune/billing/ledger"
 )
@@ -42,7 +43,7 @@ func (s *Service) closeTx(ctx context.Context, tx *sqlx.Tx, c Closing, hash []by
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	running, err := s.lockHeld(ctx, tx, `h.call_id = $3`, c.Call)
+	running, err := s.lockHeld(ctx, tx, callsSQL, pq.Array([]string{c.Call.String()}))
 	if err != nil {
 		return err
 	}

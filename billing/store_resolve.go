@@ -105,11 +105,13 @@ func (s *Service) recovered() bool {
 // the newest.
 const dead = `h.node = $1 AND h.boot <> $2 AND $4 OR h.node <> $1 AND h.alive_at < now() - make_interval(secs => $3)`
 
+var deadSQL = heldSQL(`(` + dead + `) AND h.call_id = $5`)
+
 // resolve settles one call, unless it came to life or was settled meanwhile.
 func (s *Service) resolve(ctx context.Context, call CallID, ours bool) (done bool, err error) {
 	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		done = false
-		running, err := s.lockHeld(ctx, tx, `(`+dead+`) AND h.call_id = $5`, lease.Seconds(), ours, call)
+		running, err := s.lockHeld(ctx, tx, deadSQL, lease.Seconds(), ours, call)
 		if err != nil || len(running) == 0 {
 			return err
 		}

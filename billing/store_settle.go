@@ -24,6 +24,10 @@ import (
 // endPauses are the waits between attempts to store the end of a call, before the spool takes over.
 var endPauses = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond}
 
+// gather is how long the end of a call waits for others, to be stored with them: its caller has hung up, or hears half a
+// second of silence at most before the next prompt. A call whose program is killed meanwhile still has its hold.
+const gather = 100 * time.Millisecond
+
 // maxKept bounds what waits in memory while neither database nor spool take it.
 const maxKept = 1 << 14
 
@@ -198,7 +202,7 @@ func (s *Service) settleAll(ctx context.Context, tx *sqlx.Tx, sts []Settlement) 
 	for i, st := range sts {
 		calls[i] = st.Call.String()
 	}
-	running, err := s.lockHeld(ctx, tx, `h.call_id = ANY ($3)`, pq.Array(calls))
+	running, err := s.lockHeld(ctx, tx, callsSQL, pq.Array(calls))
 	if err != nil {
 		return nil, err
 	}
@@ -263,18 +267,25 @@ func (q quoted) quote() tariff.Quote {
 	return tariff.Quote{Row: tariff.Row(q.Rate), Later: q.Later, Access: q.Access.PassedOn}
 }
 
-// lockHeld reads calls that run and locks their holds, so that they are settled once, and by the newest run of this node
-// ($1, $2; args begin at $3). Whoever locks several does so in the order of the calls, and before any balance: two in
-// different orders would wait for each other.
-func (s *Service) lockHeld(ctx context.Context, tx *sqlx.Tx, where string, args ...any) ([]held, error) {
-	var h []held
-	args = append([]any{s.node, s.boot}, args...)
-	err := tx.SelectContext(ctx, &h, `
+// heldSQL reads calls that run and locks their holds, so that they are settled once, and by the newest run of this node
+// ($1, $2). Whoever locks several does so in the order of the calls, and before any balance: two in different orders
+// would wait for each other.
+func heldSQL(where string) string {
+	return postgres.Prepared(`
 		SELECT h.call_id, h.account, a.enterprise AS book, h.amount, h.call_limit, h.alive_at, h.answered_ms,
 		    c.number, c.provider, c.access_number, c.retail_rate, c.later_rates, c.access_leg, c.vat_percent, c.trunk,
 		    c.carrier, c.carrier_rate, c.answered_at
 		FROM hold h JOIN call c ON c.id = h.call_id JOIN account a ON a.code = h.account
-		WHERE (SELECT newest_run($1, $2)) AND (`+where+`) ORDER BY h.call_id FOR UPDATE OF h`, args...)
+		WHERE (SELECT newest_run($1, $2)) AND (` + where + `) ORDER BY h.call_id FOR UPDATE OF h`)
+}
+
+// The calls to lock; the subquery keeps the plan from depending on how many they are.
+var callsSQL = heldSQL(`h.call_id = ANY ((SELECT $3::uuid[])::uuid[])`)
+
+// lockHeld gives the calls of a heldSQL, whose own args begin at $3.
+func (s *Service) lockHeld(ctx context.Context, tx *sqlx.Tx, query string, args ...any) ([]held, error) {
+	var h []held
+	err := tx.SelectContext(ctx, &h, query, append([]any{s.node, s.boot}, args...)...)
 	return h, err
 }
 
@@ -383,19 +394,21 @@ func storeClosed(ctx context.Context, tx *sqlx.Tx, calls []string, rows []closed
 	if err != nil {
 		return fmt.Errorf("%w: %w", errContent, err)
 	}
-	_, err = tx.ExecContext(ctx, `
-		WITH released AS (DELETE FROM hold WHERE call_id = ANY ($2))
-		UPDATE call SET trunk = r.trunk, carrier = r.carrier, carrier_rate = r.carrier_rate, retail_rate = r.retail_rate,
-		    answered_at = r.answered_at, ended_at = r.ended_at, answered_seconds = r.answered_seconds,
-		    billed_seconds = r.billed_seconds, price = r.price, vat = r.vat, carrier_cost = r.carrier_cost,
-		    access_cost = r.access_cost, access_price = r.access_price, access_vat = r.access_vat,
-		    outcome = r.outcome, sip = r.sip, q850 = r.q850, entry_id = r.entry_id, content_hash = r.content_hash
-		FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, trunk text, carrier text, carrier_rate jsonb, retail_rate jsonb,
-		    answered_at timestamptz, ended_at timestamptz, answered_seconds integer, billed_seconds integer, price bigint,
-		    vat bigint, carrier_cost bigint, access_cost bigint, access_price bigint, access_vat bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
-		WHERE call.id = r.id`, string(all), pq.Array(calls))
+	_, err = tx.ExecContext(ctx, closedSQL, string(all), pq.Array(calls))
 	return err
 }
+
+var closedSQL = postgres.Prepared(`
+	WITH released AS (DELETE FROM hold WHERE call_id = ANY ((SELECT $2::uuid[])::uuid[]))
+	UPDATE call SET trunk = r.trunk, carrier = r.carrier, carrier_rate = r.carrier_rate, retail_rate = r.retail_rate,
+	    answered_at = r.answered_at, ended_at = r.ended_at, answered_seconds = r.answered_seconds,
+	    billed_seconds = r.billed_seconds, price = r.price, vat = r.vat, carrier_cost = r.carrier_cost,
+	    access_cost = r.access_cost, access_price = r.access_price, access_vat = r.access_vat,
+	    outcome = r.outcome, sip = r.sip, q850 = r.q850, entry_id = r.entry_id, content_hash = r.content_hash
+	FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, trunk text, carrier text, carrier_rate jsonb, retail_rate jsonb,
+	    answered_at timestamptz, ended_at timestamptz, answered_seconds integer, billed_seconds integer, price bigint,
+	    vat bigint, carrier_cost bigint, access_cost bigint, access_price bigint, access_vat bigint, outcome text, sip integer, q850 integer, entry_id uuid, content_hash bytea)
+	WHERE call.id = r.id`)
 
 // charge prices a call that took place. One that nobody could cost is settled all the same, at no cost, and logged.
 func (s *Service) charge(quote tariff.Quote, e end, seconds int) (Charge, error) {

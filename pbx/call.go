@@ -208,23 +208,35 @@ func (c *call) close(ctx context.Context, reason error) {
 		c.claim.Release(usageOf(c.way, billing.AnsweredSeconds(s.Answered, math.MaxInt))) // the carrier asks for all of it
 	}
 	c.suspect(s)
-	var err error
-	if c.hold.Seconds > 0 {
-		err = c.x.Credit.Settle(ctx, s)
-	} else {
-		err = c.x.Credit.Close(ctx, billing.Closing{
-			Origin: c.origin, Account: c.caller.Account, Number: c.to, AccessTime: s.AccessTime, Ended: s.Ended,
-			Outcome: s.Outcome, SIP: s.SIP, Q850: s.Q850,
-		})
-	}
-	if err == nil && c.plan.Number != "" {
-		err = c.x.Attempts(ctx, c.origin.Call, c.plan, c.attempts)
-	}
-	if err != nil {
+	if err := c.record(ctx, s); err != nil {
 		c.log.Error("record call", "call", c.origin.Call, "err", err)
 	}
 	c.log.Info("call ended", "call", c.origin.Call, "account", c.caller.Account, "number", c.to, "trunk", s.Trunk,
 		"outcome", s.Outcome, "answered", s.Answered, "reason", c.why(reason))
+}
+
+// record settles the call, or writes it down when nothing was held for it; and how it was routed. Where the call stands in
+// the books already the two go side by side: either waits for other calls, to be stored with them.
+func (c *call) record(ctx context.Context, s billing.Settlement) error {
+	route := func() error {
+		if c.plan.Number == "" {
+			return nil
+		}
+		return c.x.Attempts(ctx, c.origin.Call, c.plan, c.attempts)
+	}
+	if c.hold.Seconds > 0 {
+		routed := make(chan error, 1)
+		go func() { routed <- route() }()
+		return errors.Join(c.x.Credit.Settle(ctx, s), <-routed)
+	}
+	err := c.x.Credit.Close(ctx, billing.Closing{
+		Origin: c.origin, Account: c.caller.Account, Number: c.to, AccessTime: s.AccessTime, Ended: s.Ended,
+		Outcome: s.Outcome, SIP: s.SIP, Q850: s.Q850,
+	})
+	if err != nil {
+		return err
+	}
+	return route()
 }
 
 // settlement is what has become of the call. Time is delivered from the far side's answer to the first hang-up, by the

@@ -74,6 +74,10 @@ func NewBarring(limits Limits, own []Rule) Barring {
 // always, short ones unless a rule allows them, and no rule lifts the price cap unless it has one of its own.
 func (b Barring) Denies(to e164.Number, perMinute money.Amount) Denial {
 	kind, country := classify(to)
+	return b.denies(to, kind, country, perMinute)
+}
+
+func (b Barring) denies(to e164.Number, kind Denial, country string, perMinute money.Amount) Denial {
 	rule, ruled := b.of(to)
 	most := b.limits.MaxRate
 	if rule.MaxRate != nil {
@@ -112,11 +116,14 @@ func (s *Snapshot) Denies(to e164.Number) Denial { return s.barring.Denies(to, 0
 // may not. The price cap is on what the caller is told.
 func (s *Snapshot) Route(at time.Time, to e164.Number, quote tariff.Quote, vat tariff.Percent, seed uint64) Plan {
 	told, _ := quote.Told()
-	denied := s.barring.Denies(to, told)
+	kind, country := classify(to)
+	denied := s.barring.denies(to, kind, country, told)
 	if denied == "" || s.Ours(to) { // of our own numbers the plan has a reason that says more
-		return s.Plan(at, to, quote.Row, vat, seed)
+		p := s.Plan(at, to, quote.Row, vat, seed)
+		p.Country = country
+		return p
 	}
-	p := Plan{Number: to, At: at, Denied: denied, Policy: s.policy(to), Candidates: []Candidate{}, Skipped: []Skip{}}
+	p := Plan{Number: to, Country: country, At: at, Denied: denied, Policy: s.policy(to), Candidates: []Candidate{}, Skipped: []Skip{}}
 	for _, t := range s.trunks {
 		p.Skipped = append(p.Skipped, Skip{t.Code, Blocked})
 	}

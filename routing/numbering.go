@@ -70,8 +70,8 @@ func classify(n e164.Number) (kind Denial, country string) {
 	if country = phonenumbers.GetRegionCodeForNumber(parsed); len(country) != 2 || country == noCountry {
 		country = "" // 001: a code of no country
 	}
-	if phonenumbers.IsValidNumber(parsed) {
-		return byType[phonenumbers.GetNumberType(parsed)], country
+	if kind := phonenumbers.GetNumberType(parsed); kind != phonenumbers.UNKNOWN { // then the number is valid
+		return byType[kind], country
 	}
 	// A country's short numbers are no less what they are behind its code.
 	national := phonenumbers.GetNationalSignificantNumber(parsed)

@@ -39,6 +39,7 @@ const (
 // Plan is the ways to reach a number, in the order they are tried, and the trunks that are no way with the reason.
 type Plan struct {
 	Number     e164.Number
+	Country    string // of the number, as CountryOf has it; empty where Route did not decide
 	At         time.Time
 	Policy     Policy // that they are ranked by
 	Denied     Denial // why the number may not be called; empty when it may

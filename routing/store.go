@@ -14,10 +14,15 @@ import (
 )
 
 // Store keeps trunks and the attempts made over them.
-type Store struct{ db *sqlx.DB }
+type Store struct {
+	db    *sqlx.DB
+	calls *postgres.Group[routed, struct{}]
+}
 
 // NewStore makes a store over a pool.
-func NewStore(db *sqlx.DB) *Store { return &Store{db} }
+func NewStore(db *sqlx.DB) *Store {
+	return &Store{db, postgres.NewGroup(db, new(postgres.Guard), gather, patience, recordAll)}
+}
 
 const selectTrunks = `
 	SELECT code, carrier, address, transport, username, password, register, channels, cps, prefix, strip, enabled, priority, weight,

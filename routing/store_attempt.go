@@ -9,49 +9,78 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"telecommune/internal/postgres"
 )
 
+const (
+	gather   = 100 * time.Millisecond // that the record of a call waits for others, to be stored with them
+	patience = 10 * time.Second       // with the database, since nobody waits for it
+)
+
 var attemptsSQL = postgres.Prepared(`
-	WITH planned AS (
-	    INSERT INTO call_route (call_id, plan) VALUES ($1, $2) ON CONFLICT (call_id) DO NOTHING
+	WITH routed AS MATERIALIZED (
+	    SELECT call, country, plan, attempts
+	    FROM jsonb_to_recordset($1) AS r (call uuid, country text, plan jsonb, attempts jsonb)
+	), planned AS (
+	    INSERT INTO call_route (call_id, plan) SELECT call, plan FROM routed ON CONFLICT (call_id) DO NOTHING
 	)
 	INSERT INTO attempt (call_id, n, trunk, country, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective,
 	    suspect)
-	SELECT $1, a.n, a.trunk, $3, a.prefix, a.started_at, a.pdd_ms, a.sip, a.q850, a.outcome, a.seized, a.effective,
+	SELECT r.call, a.n, a.trunk, r.country, a.prefix, a.started, a.pdd, a.sip, a.q850, a.outcome, a.seized, a.effective,
 	    a.suspect
-	FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::integer[], $8::integer[], $9::integer[], $10::text[],
-	        $11::boolean[], $12::boolean[], $13::text[])
-	    WITH ORDINALITY AS a (trunk, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective, suspect, n)
+	FROM routed r, ROWS FROM (jsonb_to_recordset(r.attempts) AS (trunk text, prefix text, started timestamptz, pdd integer,
+	        sip integer, q850 integer, outcome text, seized boolean, effective boolean, suspect text))
+	    WITH ORDINALITY AS a (trunk, prefix, started, pdd, sip, q850, outcome, seized, effective, suspect, n)
 	ON CONFLICT (call_id, n) DO NOTHING`)
 
+// routed is a call as it is sent to attemptsSQL.
+type routed struct {
+	Call     uuid.UUID   `json:"call"`
+	Country  string      `json:"country"`
+	Plan     Explanation `json:"plan"`
+	Attempts []attempted `json:"attempts"` // in the order they were made
+}
+
+type attempted struct {
+	Trunk     string    `json:"trunk"`
+	Prefix    string    `json:"prefix"`
+	Started   time.Time `json:"started"`
+	PDD       int64     `json:"pdd"` // milliseconds
+	SIP       int       `json:"sip"`
+	Q850      int       `json:"q850"`
+	Outcome   string    `json:"outcome"`
+	Seized    bool      `json:"seized"`
+	Effective bool      `json:"effective"`
+	Suspect   string    `json:"suspect"`
+}
+
 // RecordAttempts stores the plan that a call was routed by, and all attempts of it in the order they were made. It may be
-// repeated: what is stored stays.
+// repeated: what is stored stays. The call waits a little for others, to be stored with them.
 func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, plan Plan, attempts []Attempt) error {
-	n := len(attempts)
-	trunks, prefixes, outcomes := make([]string, n), make([]string, n), make([]string, n)
-	started, seized, effective := make([]time.Time, n), make([]bool, n), make([]bool, n)
-	pdd, sip, q850, suspect := make([]int64, n), make([]int64, n), make([]int64, n), make([]string, n)
+	r := routed{call, plan.Country, plan.Explain(), make([]attempted, len(attempts))}
+	if r.Country == "" {
+		r.Country = CountryOf(plan.Number)
+	}
 	for i, a := range attempts {
-		trunks[i], prefixes[i], started[i], outcomes[i] = a.Trunk, a.Prefix, a.Started, a.Outcome
-		pdd[i], sip[i], q850[i] = a.PDD.Milliseconds(), int64(a.SIP), int64(a.Q850)
-		seized[i], effective[i] = a.seizure(), a.effective()
-		suspect[i] = a.Suspect
+		r.Attempts[i] = attempted{
+			a.Trunk, a.Prefix, a.Started, a.PDD.Milliseconds(), a.SIP, a.Q850, a.Outcome, a.seizure(), a.effective(), a.Suspect,
+		}
 	}
-	explanation, err := json.Marshal(plan.Explain())
-	if err != nil {
-		return fmt.Errorf("plan of call %s: %w", call, err)
-	}
-	_, err = s.db.ExecContext(ctx, attemptsSQL,
-		call, string(explanation), CountryOf(plan.Number), pq.Array(trunks), pq.Array(prefixes), pq.Array(started),
-		pq.Array(pdd), pq.Array(sip), pq.Array(q850), pq.Array(outcomes), pq.Array(seized), pq.Array(effective),
-		pq.Array(suspect))
-	if err != nil {
-		return fmt.Errorf("record %d attempts of call %s: %w", n, call, err)
+	if _, err := s.calls.Do(ctx, r); err != nil {
+		return fmt.Errorf("record %d attempts of call %s: %w", len(attempts), call, err)
 	}
 	return nil
+}
+
+func recordAll(ctx context.Context, tx *sqlx.Tx, calls []routed) ([]postgres.Answer[struct{}], error) {
+	all, err := json.Marshal(calls)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, attemptsSQL, string(all))
+	}
+	return make([]postgres.Answer[struct{}], len(calls)), err
 }
 
 // Route gives the plan that a call was routed by; nil for one that was not, or was before plans were kept.

@@ -83,10 +83,11 @@ func Hold(ctx context.Context, tx *sqlx.Tx, changes ...Change) error {
 	return nil
 }
 
+// The subqueries keep its plan from depending on how many the accounts are.
 var holdSQL = postgres.Prepared(`
 WITH locked AS MATERIALIZED (
     SELECT b.book, b.account, c.held
-    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (book, account, held), LATERAL ( -- in the order of insertSQL
+    FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::bigint[])) AS c (book, account, held), LATERAL ( -- in the order of insertSQL
         SELECT book, account FROM balance WHERE balance.book = c.book AND balance.account = c.account FOR UPDATE
     ) AS b
 ), changed AS (

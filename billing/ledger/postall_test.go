@@ -156,7 +156,7 @@ func postAll(t fataler, db *sqlx.DB, group []ledger.Entry) (results []ledger.Res
 }
 
 func newWriter(db *sqlx.DB) *postgres.Group[ledger.Entry, uuid.UUID] {
-	return postgres.NewGroup(db, new(postgres.Guard), time.Minute, ledger.PostAll)
+	return postgres.NewGroup(db, new(postgres.Guard), 0, time.Minute, ledger.PostAll)
 }
 
 // Two programs' writers on one database, one account that can pay for few: each poster is answered for itself, and one

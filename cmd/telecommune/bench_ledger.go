@@ -211,7 +211,7 @@ func (b *ledgerBench) grouped(ctx context.Context, w *way, entries []ledger.Entr
 		}
 		return ledger.PostAll(ctx, tx, group)
 	}
-	group := postgres.NewGroup(b.db, new(postgres.Guard), time.Minute, write)
+	group := postgres.NewGroup(b.db, new(postgres.Guard), 0, time.Minute, write)
 	return w.post(entries, func(e ledger.Entry) error {
 		_, err := group.Do(ctx, asked{e, time.Now()})
 		return err

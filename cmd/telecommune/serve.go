@@ -7,12 +7,17 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"telecommune/pbx"
 )
+
+// ballastSize is memory that the garbage collector takes for used while no page of it ever is. It lets as much garbage come
+// together before it begins; what is truly used is so little that it would begin several times a second.
+const ballastSize = 64 << 20
 
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -32,6 +37,8 @@ well, by one that runs elsewhere (docs/asterisk.md).`,
 			if err != nil {
 				return err
 			}
+			ballast := make([]byte, ballastSize)
+			defer runtime.KeepAlive(ballast)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			a, err := openApp(cmd.Context(), c, log)
 			if err != nil {

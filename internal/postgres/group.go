@@ -28,20 +28,22 @@ const (
 // ErrFull is returned by Group.Do when too many wait already. Nothing was sent then.
 var ErrFull = errors.New("too much waits to be written")
 
-// Group makes one transaction of what several callers want to write. Nobody is kept waiting so that there be more: a
-// transaction takes what came while those before it ran, and who comes alone is alone in his. Two run at once and share
-// what there is evenly, since two equal ones are done sooner than a large and a small one. Constructed, a group does
-// nothing; goroutines work while there is something to write, and end with the last of it.
+// Group makes one transaction of what several callers want to write: of what came while those before it ran, and, where
+// nobody is in a hurry, of what comes within a short while. Two run at once and share what there is evenly, since two
+// equal ones are done sooner than a large and a small one. Constructed, a group does nothing; goroutines work while there
+// is something to write, and end with the last of it.
 type Group[T, R any] struct {
 	db       *sqlx.DB
 	guard    *Guard
+	gather   time.Duration
 	patience time.Duration
 	write    Write[T, R]
 
-	mu      sync.Mutex
-	waiting []*waiter[T, R]
-	writers int // at work
-	writing int // items in their transactions
+	mu        sync.Mutex
+	waiting   []*waiter[T, R]
+	gathering bool
+	writers   int // at work
+	writing   int // items in their transactions
 }
 
 // Write writes all items in tx and answers for each, in their order. An error undoes all of them; if it is not the
@@ -60,10 +62,11 @@ type waiter[T, R any] struct {
 	answer chan Answer[R] // has room for the one answer, so nobody waits for a caller that left
 }
 
-// NewGroup makes a group. A transaction of it may take as long as patience, then its callers get an error and the next one
-// begins; what a database that hangs leaves behind is counted by the guard.
-func NewGroup[T, R any](db *sqlx.DB, guard *Guard, patience time.Duration, write Write[T, R]) *Group[T, R] {
-	return &Group[T, R]{db: db, guard: guard, patience: patience, write: write}
+// NewGroup makes a group. Who finds no transaction running waits as long as gather for others to come, since what a
+// transaction costs the server is mostly its own; with 0 he goes alone. A transaction may take as long as patience, then
+// its callers get an error and the next one begins; what a database that hangs leaves behind is counted by the guard.
+func NewGroup[T, R any](db *sqlx.DB, guard *Guard, gather, patience time.Duration, write Write[T, R]) *Group[T, R] {
+	return &Group[T, R]{db: db, guard: guard, gather: gather, patience: patience, write: write}
 }
 
 // Do writes an item together with those of other callers and gives its answer. An error of the database may mean "stored
@@ -91,8 +94,9 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 		return false
 	}
 	g.waiting = append(g.waiting, w)
-	if g.writers < groupWriters {
+	if g.writers < groupWriters && !g.gathering {
 		g.writers++
+		g.gathering = g.gather > 0
 		go g.work()
 	}
 	return true
@@ -100,6 +104,12 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 
 // work writes group after group until nobody waits.
 func (g *Group[T, R]) work() {
+	if g.gather > 0 {
+		time.Sleep(g.gather)
+		g.mu.Lock()
+		g.gathering = false
+		g.mu.Unlock()
+	}
 	for group := g.next(0); len(group) > 0; group = g.next(len(group)) {
 		items := make([]T, len(group))
 		for i, w := range group {
@@ -125,7 +135,7 @@ func (g *Group[T, R]) next(written int) []*waiter[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.writing -= written
-	share := (len(g.waiting) + g.writing + groupWriters - 1) / groupWriters
+	share := (len(g.waiting) + g.writing + g.writers - 1) / g.writers
 	n := min(len(g.waiting), share, MaxGroup)
 	group := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]

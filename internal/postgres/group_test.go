@@ -24,8 +24,8 @@ var errOdd = errors.New("thirteen is refused")
 
 // A group makes books of numbers. 13 is an error for all, 14 a constraint of the database, 15 a panic, and 16 is refused
 // in the answer.
-func bookGroup(db *sqlx.DB, patience time.Duration, before func(items []int)) *postgres.Group[int, string] {
-	return postgres.NewGroup(db, new(postgres.Guard), patience,
+func bookGroup(db *sqlx.DB, gather, patience time.Duration, before func(items []int)) *postgres.Group[int, string] {
+	return postgres.NewGroup(db, new(postgres.Guard), gather, patience,
 		func(ctx context.Context, tx *sqlx.Tx, items []int) ([]postgres.Answer[string], error) {
 			before(items)
 			answers := make([]postgres.Answer[string], len(items))
@@ -63,7 +63,7 @@ func TestGroup(t *testing.T) {
 	entered, hold := make(chan int), make(chan struct{})
 	var mu sync.Mutex
 	var sizes []int
-	g := bookGroup(db, time.Minute, func(items []int) {
+	g := bookGroup(db, 0, time.Minute, func(items []int) {
 		mu.Lock()
 		sizes = append(sizes, len(items))
 		first := len(sizes) <= postgres.GroupWriters
@@ -113,11 +113,33 @@ func TestGroup(t *testing.T) {
 	}
 }
 
+// Who comes alone waits for others where nobody is in a hurry, and those who come while a transaction runs wait for it alone.
+func TestGroupGathers(t *testing.T) {
+	db := pgtest.New(t)
+	groups := make(chan int, 3)
+	g := bookGroup(db, 300*time.Millisecond, time.Minute, func(items []int) { groups <- len(items) })
+	var all sync.WaitGroup
+	for n := range 3 {
+		all.Go(func() {
+			if _, err := g.Do(t.Context(), n); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if first := <-groups; first != 3 || len(groups) > 0 {
+		t.Errorf("%d in the first group, and %d more groups", first, len(groups))
+	}
+	if _, err := g.Do(t.Context(), 4); err != nil || <-groups != 1 {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 // A transaction that hangs is given up, and those after it go on. Whoever was in it may have been written.
 func TestGroupHangs(t *testing.T) {
 	db := pgtest.New(t)
 	db.SetMaxIdleConns(1)
-	g := bookGroup(db, 300*time.Millisecond, func([]int) {})
+	g := bookGroup(db, 0, 300*time.Millisecond, func([]int) {})
 	if _, err := g.Do(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
