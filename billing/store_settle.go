@@ -24,9 +24,9 @@ import (
 // endPauses are the waits between attempts to store the end of a call, before the spool takes over.
 var endPauses = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond}
 
-// gather is how long the end of a call waits for others, to be stored with them: its caller has hung up, or hears half a
-// second of silence at most before the next prompt. A call whose program is killed meanwhile still has its hold.
-const gather = 100 * time.Millisecond
+// gather is how long the end of a call waits for others, to be stored with them: its caller has hung up, or hears so much
+// more silence before the next prompt. A call whose program is killed meanwhile still has its hold.
+const gather = 200 * time.Millisecond
 
 // maxKept bounds what waits in memory while neither database nor spool take it.
 const maxKept = 1 << 14

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	gather   = 100 * time.Millisecond // that the record of a call waits for others, to be stored with them
+	gather   = 200 * time.Millisecond // that the record of a call waits for others, to be stored with them
 	patience = 10 * time.Second       // with the database, since nobody waits for it
 )
 
