@@ -35,9 +35,9 @@ type Config struct {
 	// Now is the clock of whatever is written down of a call, the same one as the switch's. Nil: time.Now.
 	Now func() time.Time
 
-	// Orphans are what an earlier run of this program has left, where the switch outlives it; nil: nothing. Recovered is
-	// called once the calls among them that go on are taken over, and those of which the switch knows the end are settled;
-	// nil: nobody asks.
+	// Orphans are what an earlier run of this program has left; nil: nothing. Recovered is called once the attempts are
+	// recorded that were answered, and, where the switch outlives the program, the calls that go on are taken over, and those
+	// of which it knows the end are settled; nil: nobody asks.
 	Orphans   Orphans
 	Recovered func()
 

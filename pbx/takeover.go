@@ -53,18 +53,19 @@ const recoverEvery = time.Second
 var errUncertain = errors.New("not all calls of an earlier run are found, or known to be over, yet")
 
 // recover leads the talks on that an earlier run has left, and settles those that ended while nobody led them. All other
-// calls of that run are billing's to settle, by their last sign of life.
+// calls of that run are billing's to settle, by their last sign of life; all of them, where they ended with the run.
 func (x *Exchange) recover(ctx context.Context) {
-	from, outlives := x.Switch.(Recoverer)
-	if !outlives {
-		x.recovered()
-		return
-	}
 	var open []billing.Orphan
 	if x.Orphans != nil && !x.insist(ctx, func() (err error) {
 		open, err = x.Orphans.Orphans(ctx)
 		return err
 	}) {
+		return
+	}
+	from, outlives := x.Switch.(Recoverer)
+	if !outlives {
+		x.noteAnswers(ctx, open)
+		x.recovered()
 		return
 	}
 	var inherited, talks sync.WaitGroup
@@ -124,6 +125,7 @@ func unled(orphans []billing.Orphan) []Unled {
 func (x *Exchange) inherit(ctx context.Context, o billing.Orphan, l Left, talks *sync.WaitGroup) {
 	c := x.inherited(o, l)
 	if l.Far == nil {
+		c.noteAnswer(ctx, cmp.Or(o.AnsweredAt, l.AnsweredAt))
 		c.settleLeft(ctx, l)
 		return
 	}
@@ -142,6 +144,7 @@ func (x *Exchange) inherit(ctx context.Context, o billing.Orphan, l Left, talks 
 	switch {
 	case adopted == nil:
 		talks.Go(func() { c.resume(ctx) })
+		c.noteAnswer(ctx, l.AnsweredAt)
 	case !errors.Is(adopted, billing.ErrFenced): // else a newer run leads it
 		c.log.Warn("a call that is paid for no more is hung up", "call", o.Call, "err", adopted)
 		l.Far.Hangup(NormalClearing)
@@ -174,6 +177,33 @@ func (x *Exchange) inherited(o billing.Orphan, l Left) *call {
 		c.way = routes.Answered(c.way, c.to, l.AnsweredAt)
 	}
 	return c
+}
+
+// noteAnswers records the attempts that were answered of calls that are billing's to settle.
+func (x *Exchange) noteAnswers(ctx context.Context, open []billing.Orphan) {
+	var all sync.WaitGroup
+	for _, o := range open {
+		c := x.inherited(o, Left{})
+		all.Go(func() { c.noteAnswer(ctx, o.AnsweredAt) })
+	}
+	all.Wait()
+}
+
+// noteAnswer records the attempt that was answered, if one was. The earlier run did not: it does so when a call is over.
+// How long it rang, and which trunks were tried before, nobody knows. Another run that is to settle the call does the same
+// again, which changes nothing.
+func (c *call) noteAnswer(ctx context.Context, answered time.Time) {
+	if answered.IsZero() || c.way.Trunk.Code == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, closingTime)
+	defer cancel()
+	err := c.x.Attempts(ctx, c.origin.Call, routing.Plan{Number: c.to}, []routing.Attempt{{
+		Trunk: c.way.Trunk.Code, Prefix: c.way.Row.Prefix, Started: c.started, SIP: 200, Outcome: string(billing.Answered),
+	}})
+	if err != nil {
+		c.log.Error("record the attempt of a call of an earlier run", "call", c.origin.Call, "err", err)
+	}
 }
 
 // settleLeft settles a call that is over, if it is known when it was answered and when it ended.

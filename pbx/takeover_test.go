@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,20 @@ func (x *exchange) leaves(l pbx.Left) {
 	}
 }
 
+// wantAttempt holds that an attempt which was answered is all that is recorded of a call of an earlier run.
+func (x *exchange) wantAttempt(name string, o billing.Orphan, trunk, prefix string) {
+	x.t.Helper()
+	want := []routing.Attempt{{Trunk: trunk, Prefix: prefix, Started: o.Started, SIP: 200, Outcome: "answered"}}
+	if trunk == "" {
+		want = nil
+	}
+	x.bank.set(func() {
+		if !slices.Equal(x.bank.attempts, want) {
+			x.t.Errorf("%s: attempts %+v, want %+v", name, x.bank.attempts, want)
+		}
+	})
+}
+
 // A talk of an earlier run goes on where it was: it is shown, shows life, takes the trunk's channel, buys time and is cut
 // when that is used up, and is settled from its answer on. Then the caller hears goodbye.
 func TestATalkIsLedOn(t *testing.T) {
@@ -140,6 +155,7 @@ func TestATalkIsLedOn(t *testing.T) {
 			if s := x.bank.settled[0]; s.Cost.RatePerMinute != 8_000 || s.Carrier != "c-dear" || !s.AnsweredAt.Equal(far.AnsweredAt()) {
 				t.Errorf("%s: settled is %+v", tc.name, s)
 			}
+			x.wantAttempt(tc.name, o, "dear", "380")
 			if len(x.Live()) > 0 || x.config.Gate.Full(routing.Trunk{Code: "dear", Channels: 1}) == routing.Full {
 				t.Errorf("%s: something is left of it", tc.name)
 			}
@@ -155,16 +171,20 @@ func TestACallThatEndedMeanwhile(t *testing.T) {
 		sign billing.Sign
 		left pbx.Left
 		want []string
+		over string // the trunk that answered, and the prefix
 	}{
-		{"the switch knows all", billing.Sign{}, pbx.Left{Trunk: "cheap", AnsweredAt: answered, EndedAt: answered.Add(7 * time.Second)}, []string{"settle answered 7s on cheap, 200/16"}},
+		{"the switch knows all", billing.Sign{}, pbx.Left{Trunk: "cheap", AnsweredAt: answered, EndedAt: answered.Add(7 * time.Second)}, []string{"settle answered 7s on cheap, 200/16"}, "cheap 380"},
 		{
 			"the trunk is known from before",
-			billing.Sign{Trunk: "gone", Carrier: "c-gone", Cost: tariff.Row{RatePerMinute: 1}, AnsweredAt: answered},
+			billing.Sign{Trunk: "gone", Carrier: "c-gone", Cost: tariff.Row{Prefix: "38044", RatePerMinute: 1}, AnsweredAt: answered},
 			pbx.Left{AnsweredAt: answered, EndedAt: answered.Add(7 * time.Second)},
 			[]string{"settle answered 7s on gone, 200/16"},
+			"gone 38044",
 		},
-		{"the end is not known", billing.Sign{}, pbx.Left{Trunk: "cheap", AnsweredAt: answered}, nil},
-		{"it was never answered", billing.Sign{}, pbx.Left{Trunk: "cheap"}, nil},
+		{"only its last sign of life is known", billing.Sign{Trunk: "cheap", AnsweredAt: answered, Cost: tariff.Row{Prefix: "380", RatePerMinute: 1}}, pbx.Left{}, nil, "cheap 380"},
+		{"the end is not known", billing.Sign{}, pbx.Left{Trunk: "cheap", AnsweredAt: answered}, nil, "cheap 380"},
+		{"it was never answered", billing.Sign{}, pbx.Left{Trunk: "cheap"}, nil, " "},
+		{"nobody knows who answered", billing.Sign{}, pbx.Left{AnsweredAt: answered}, nil, " "},
 	} {
 		onExchange(t, func(x *exchange) {
 			all, o := x.inherits(300)
@@ -176,6 +196,8 @@ func TestACallThatEndedMeanwhile(t *testing.T) {
 			x.start()
 			<-recovered
 			x.expect(tc.want...)
+			trunk, prefix, _ := strings.Cut(tc.over, " ")
+			x.wantAttempt(tc.name, o, trunk, prefix)
 			if tc.want == nil {
 				delete(x.bank.held, o.Call) // as billing does
 				return
@@ -185,6 +207,25 @@ func TestACallThatEndedMeanwhile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of a switch whose calls end with the program, the attempts that were answered are recorded; all else is billing's.
+func TestCallsThatEndedWithTheProgram(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		all, o := x.inherits(300)
+		all.calls[0].Sign = billing.Sign{Call: o.Call, Trunk: "cheap", AnsweredAt: time.Now(), Cost: tariff.Row{Prefix: "380"}}
+		_, unanswered := x.inherits(300)
+		all.calls = append(all.calls, unanswered)
+		x.config.Orphans, all.trouble = all, []error{errors.New("the database is away")}
+		x.config.Switch = struct{ pbx.Switch }{x}
+		recovered := make(chan struct{})
+		x.config.Recovered = func() { close(recovered) }
+		x.start()
+		<-recovered
+		x.expect()
+		x.wantAttempt("one was answered", o, "cheap", "380")
+		clear(x.bank.held) // as billing does
+	})
 }
 
 // Nothing is given up because a question failed, and nothing is told to be over before it is known.

@@ -9,9 +9,9 @@ import (
 // Attempt is one try to reach a number over a trunk, kept for `call show` and for the trunk's figures.
 type Attempt struct {
 	Trunk   string
-	Prefix  string // of the carrier's row, which stands for the destination
-	Started time.Time
-	PDD     time.Duration // post-dial delay: from the INVITE to the first ringing or answer; 0 when none came
+	Prefix  string        // of the carrier's row, which stands for the destination
+	Started time.Time     // that of the call, when PDD is not known of an answer
+	PDD     time.Duration // post-dial delay: from the INVITE to the first ringing or answer; 0 when none came, or it is not known
 	SIP     int
 	Q850    int
 	Outcome string // a Reason when the trunk was passed over

@@ -25,7 +25,8 @@ var attemptsSQL = postgres.Prepared(`
 	    SELECT call, country, plan, attempts
 	    FROM jsonb_to_recordset($1) AS r (call uuid, country text, plan jsonb, attempts jsonb)
 	), planned AS (
-	    INSERT INTO call_route (call_id, plan) SELECT call, plan FROM routed ON CONFLICT (call_id) DO NOTHING
+	    INSERT INTO call_route (call_id, plan) SELECT call, plan FROM routed WHERE plan IS NOT NULL
+	    ON CONFLICT (call_id) DO NOTHING
 	)
 	INSERT INTO attempt (call_id, n, trunk, country, prefix, started_at, pdd_ms, sip, q850, outcome, seized, effective,
 	    suspect)
@@ -38,10 +39,10 @@ var attemptsSQL = postgres.Prepared(`
 
 // routed is a call as it is sent to attemptsSQL.
 type routed struct {
-	Call     uuid.UUID   `json:"call"`
-	Country  string      `json:"country"`
-	Plan     Explanation `json:"plan"`
-	Attempts []attempted `json:"attempts"` // in the order they were made
+	Call     uuid.UUID    `json:"call"`
+	Country  string       `json:"country"`
+	Plan     *Explanation `json:"plan"`     // nil: not known
+	Attempts []attempted  `json:"attempts"` // in the order they were made
 }
 
 type attempted struct {
@@ -58,9 +59,14 @@ type attempted struct {
 }
 
 // RecordAttempts stores the plan that a call was routed by, and all attempts of it in the order they were made. It may be
-// repeated: what is stored stays. The call waits a little for others, to be stored with them.
+// repeated: what is stored stays. A plan that is not known any more is none but its number. The call waits a little for
+// others, to be stored with them.
 func (s *Store) RecordAttempts(ctx context.Context, call uuid.UUID, plan Plan, attempts []Attempt) error {
-	r := routed{call, plan.Country, plan.Explain(), make([]attempted, len(attempts))}
+	r := routed{call, plan.Country, nil, make([]attempted, len(attempts))}
+	if !plan.At.IsZero() {
+		known := plan.Explain()
+		r.Plan = &known
+	}
 	if r.Country == "" {
 		r.Country = CountryOf(plan.Number)
 	}

@@ -293,6 +293,21 @@ func TestStoreAttempts(t *testing.T) {
 	if got, err := store.Route(ctx, call); err != nil || !reflect.DeepEqual(*got, plan.Explain()) {
 		t.Errorf("plan: %+v, %v; want %+v", got, err, plan.Explain())
 	}
+	found := uuid.Must(uuid.NewV7())
+	if _, err := db.Exec(`INSERT INTO call (id, access_call, node, provider, access_number, started_at) VALUES ($1, $1, 'n', 'p', '+4930', now())`, found); err != nil {
+		t.Fatal(err)
+	}
+	for _, attempts := range [][]routing.Attempt{want[1:], want[1:], want[:1]} { // what is known of it after a crash, again and again
+		if err := store.RecordAttempts(ctx, found, routing.Plan{Number: plan.Number}, attempts); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := store.Attempts(ctx, found); err != nil || !reflect.DeepEqual(got, want[1:]) {
+			t.Errorf("without a plan: %v\n got %+v\nwant %+v", err, got, want[1:])
+		}
+	}
+	if got, err := store.Route(ctx, found); err != nil || got != nil {
+		t.Errorf("a plan that nobody knows: %+v, %v", got, err)
+	}
 	got, err := json.Marshal(want[1:])
 	if err != nil || string(got) != `[{"trunk":"T2","started_at":"2027-06-01T12:00:01Z","pdd_ms":1234,"sip":200,"q850":16,"outcome":"answered, 'quoted' {\"\\","suspect":"fast short"}]` {
 		t.Errorf("%s, %v", got, err)

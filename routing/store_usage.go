@@ -109,7 +109,8 @@ func (s *Store) Records(ctx context.Context, since time.Time) (map[string]Record
 	return records, nil
 }
 
-// Usual gives how answered calls that ended since an instant went, by the prefix of the caller's rate.
+// Usual gives how answered calls that ended since an instant went, by the prefix of the caller's rate. Those of which it is
+// not known when they were dialled, because their program was killed, have no post-dial delay, and say nothing.
 func (s *Store) Usual(ctx context.Context, since time.Time) (map[string]Usual, error) {
 	var rows []struct {
 		Prefix string `db:"prefix"`
@@ -122,7 +123,7 @@ func (s *Store) Usual(ctx context.Context, since time.Time) (map[string]Usual, e
 		    sum(extract(epoch FROM c.answered_at - a.started_at) * 1000)::bigint AS delay_ms,
 		    sum(extract(epoch FROM c.ended_at - c.answered_at) * 1000)::bigint AS talk_ms
 		FROM call c JOIN attempt a ON a.call_id = c.id AND a.trunk = c.trunk AND a.outcome = 'answered'
-		WHERE c.ended_at >= $1 AND c.answered_at >= a.started_at AND c.retail_rate->>'prefix' IS NOT NULL
+		WHERE c.ended_at >= $1 AND c.answered_at >= a.started_at AND a.pdd_ms > 0 AND c.retail_rate->>'prefix' IS NOT NULL
 		GROUP BY 1 ORDER BY 2 DESC LIMIT $2`, since, mostSeen)
 	if err != nil {
 		return nil, fmt.Errorf("usual calls to destinations: %w", err)

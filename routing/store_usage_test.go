@@ -89,8 +89,9 @@ func TestStoreHistory(t *testing.T) {
 	db := pgtest.New(t)
 	store, ctx, now := routing.NewStore(db), t.Context(), time.Now()
 	for i, a := range []routing.Attempt{
-		{Trunk: "T1", Outcome: "answered", SIP: 200},
-		{Trunk: "T1", Outcome: "answered", SIP: 200, Suspect: "fast"},
+		{Trunk: "T1", Outcome: "answered", SIP: 200, PDD: time.Second},
+		{Trunk: "T1", Outcome: "answered", SIP: 200, PDD: time.Second, Suspect: "fast"},
+		{Trunk: "T1", Outcome: "answered", SIP: 200}, // found after a crash: how long it took is not known
 		{Trunk: "T1", Outcome: "busy", SIP: 486},
 		{Trunk: "T1", Outcome: "gave_up", SIP: 487},
 		{Trunk: "T1", Outcome: "full"},
@@ -103,14 +104,14 @@ func TestStoreHistory(t *testing.T) {
 		}
 	}
 	records, err := store.Records(ctx, now.Add(-time.Hour))
-	if got, want := fmt.Sprint(records), "map[T1:{3 2} T2:{1 0}]"; err != nil || got != want {
+	if got, want := fmt.Sprint(records), "map[T1:{4 3} T2:{1 0}]"; err != nil || got != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 	usual, err := store.Usual(ctx, now.Add(-time.Hour))
 	if got, want := fmt.Sprint(usual), "map[380:{2 24s 3m20s}]"; err != nil || got != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
-	if answers, suspect, err := store.Suspects(ctx, "T1", now.Add(-time.Hour)); err != nil || answers != 2 || suspect != 1 {
+	if answers, suspect, err := store.Suspects(ctx, "T1", now.Add(-time.Hour)); err != nil || answers != 3 || suspect != 1 {
 		t.Errorf("%d suspect of %d, %v", suspect, answers, err)
 	}
 	if records, err := store.Records(ctx, now.Add(time.Hour)); err != nil || len(records) > 0 {

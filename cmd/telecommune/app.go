@@ -67,10 +67,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if err != nil {
 		return a, err
 	}
-	var recovering chan struct{} // only calls of Asterisk outlive us
-	if c.Engine == engineAsterisk {
-		recovering = make(chan struct{})
-	}
+	recovering := make(chan struct{})
 	if a.bank, err = newBilling(ctx, a.db, key, c, recovering, log); err != nil {
 		return a, err
 	}
@@ -106,16 +103,13 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 		return a, err
 	}
 	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank, now: clockOf(ctx)}
-	exchange := pbx.Config{
+	a.exchange = pbx.New(pbx.Config{
 		Switch: a.engine, Callers: a.bank, Credit: a.bank, Signs: a.bank.Alive,
 		Routes: a.picture.routes.Load, Gate: a.gate, Attempts: a.picture.routing.RecordAttempts,
 		Admission: a.picture.admission.Load, Prompts: prompts, Node: c.Node, Log: log, Destinations: destinations, MaxAttempts: c.MaxAttempts,
 		MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Drain: drainTime, Now: clockOf(ctx),
-	}
-	if recovering != nil {
-		exchange.Orphans, exchange.Recovered = a.bank, func() { close(recovering) }
-	}
-	a.exchange = pbx.New(exchange)
+		Orphans: a.bank, Recovered: func() { close(recovering) },
+	})
 	return a, nil
 }
 

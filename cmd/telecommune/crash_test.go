@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +23,7 @@ import (
 	"telecommune/billing/ledger"
 	"telecommune/internal/postgres"
 	"telecommune/pbx/simcarrier"
+	"telecommune/routing"
 )
 
 // commandLine in the environment makes the test binary run as the program itself, in a process that can be killed.
@@ -136,6 +139,12 @@ func TestKilledInTheMiddleOfCalls(t *testing.T) {
 		}
 		if int64(call.Price) != int64(call.AnsweredSeconds)*10_000 {
 			t.Errorf("call %s of %d s costs %s", call.ID, call.AnsweredSeconds, call.Price)
+		}
+	}
+	attempts, err := routing.NewStore(db.DB).AttemptsOf(t.Context(), slices.Collect(maps.Keys(before)))
+	for id := range before {
+		if a := attempts[id]; len(a) != 1 || a[0].Trunk != "alpha" || a[0].Prefix != "380" || a[0].Outcome != string(billing.Answered) || a[0].PDD != 0 {
+			t.Errorf("the attempts of call %s are %+v, %v", id, a, err)
 		}
 	}
 	trial, err := ledger.Trial(t.Context(), db, ledger.TrialFilter{})

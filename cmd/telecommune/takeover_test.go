@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ import (
 	"telecommune/pbx/asterisk"
 	"telecommune/pbx/asterisk/asterisktest"
 	"telecommune/pbx/simcarrier"
+	"telecommune/routing"
 )
 
 // stage is how far a call has come when something is killed.
@@ -433,6 +435,7 @@ func (k *killing) check(victim string) {
 		}
 		k.t.Logf("%s killed, %s: %v", victim, s.name, told)
 	}
+	k.attempts(calls)
 	trial, err := ledger.Trial(k.t.Context(), k.db, ledger.TrialFilter{})
 	var sum int64
 	for _, l := range trial {
@@ -440,6 +443,21 @@ func (k *killing) check(victim string) {
 	}
 	if err != nil || len(trial) == 0 || sum != 0 {
 		k.t.Errorf("the trial balance of %d accounts is off by %d, %v", len(trial), sum, err)
+	}
+}
+
+// attempts waits until the attempt which was answered is recorded of each call, and holds that it is once.
+func (k *killing) attempts(calls []billing.Call) {
+	k.t.Helper()
+	for _, c := range calls {
+		if c.AnsweredSeconds == 0 || c.EndedAt == nil {
+			continue
+		}
+		await(k.t, fmt.Sprintf("the attempt of the call of %s, %s, to be there once", c.Caller, c.Outcome), func() bool {
+			all, err := routing.NewStore(k.db.DB).Attempts(k.t.Context(), c.ID)
+			all = slices.DeleteFunc(all, func(a routing.Attempt) bool { return a.Outcome != string(billing.Answered) })
+			return err == nil && len(all) == 1 && all[0].Trunk == "alpha" && all[0].Prefix == "380"
+		})
 	}
 }
 
