@@ -21,7 +21,7 @@ const (
 	historyFile = "log/cel-custom/cel.jsonl"
 	oldHistory  = historyFile + ".old"
 	historySize = 8 << 20  // bytes after which a new file is begun
-	mostHistory = 64 << 20 // bytes that are read of one, the newest; it grows while nobody leads
+	mostHistory = 64 << 20 // bytes that are read of one, and that there can be at most; it grows while nobody leads
 	longestLine = 64 << 10
 )
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -50,6 +52,21 @@ func launch(cmd *exec.Cmd, tied bool) (*process, error) {
 		close(p.ended)
 	}()
 	return p, <-started
+}
+
+// boundFiles has the kernel refuse what a process would write to a file beyond so many bytes. Asterisk goes on then, and
+// leaves that out of its logs.
+func boundFiles(pid int, most uint64) error {
+	var limit unix.Rlimit
+	err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, nil, &limit)
+	if err == nil {
+		limit.Cur = min(most, limit.Max)
+		err = unix.Prlimit(pid, unix.RLIMIT_FSIZE, &limit, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("bound the files of Asterisk: %w", err)
+	}
+	return nil
 }
 
 // running lists the processes that were started with these last arguments. That is asked of the system each time: a

@@ -162,7 +162,11 @@ func (p *private) start() (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(p.program(), p.arguments()...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, out, out
-	return launch(cmd, p.conf.Tied)
+	asterisk, err := launch(cmd, p.conf.Tied)
+	if err != nil {
+		return nil, err
+	}
+	return asterisk, boundFiles(asterisk.Pid, mostHistory)
 }
 
 func (p *private) program() string { return filepath.Join(p.folder, "run") }
