@@ -20,17 +20,25 @@ type remote struct {
 	told    []group
 }
 
+// errInFile is that an object can't be forgotten, since it is in a file of the operator's.
+var errInFile = errors.New("it is in Asterisk's own files")
+
 // group is the objects of one name, each behind those that it names.
 type group struct {
 	id      string
 	objects []object
 }
 
-// grouped puts objects that follow each other and bear one name together.
+// grouped puts objects that follow each other and bear one name together. An identify bears the name of its endpoint, by
+// which it is found again; its own is for the order in a file.
 func grouped(objects []object) []group {
 	var all []group
 	for _, o := range objects {
-		if n := len(all); n > 0 && all[n-1].id == o.id {
+		n := len(all)
+		if n > 0 && o.class == "identify" {
+			o.id = all[n-1].id
+		}
+		if n > 0 && all[n-1].id == o.id {
 			all[n-1].objects = append(all[n-1].objects, o)
 			continue
 		}
@@ -55,6 +63,9 @@ func (r *remote) tell(ctx context.Context, startup string, objects []object) err
 		}
 		r.startup, r.told = startup, nil
 	}
+	if slices.EqualFunc(r.told, wanted, group.same) {
+		return nil
+	}
 	var errs []error
 	var kept []group
 	for _, old := range slices.Backward(r.told) {
@@ -76,6 +87,9 @@ func (r *remote) tell(ctx context.Context, startup string, objects []object) err
 		}
 		r.told = append(r.told, g)
 	}
+	if len(errs) == 0 {
+		r.told = wanted // in its order
+	}
 	return errors.Join(errs...)
 }
 
@@ -86,19 +100,42 @@ func (r *remote) clean(ctx context.Context, wanted []group) error {
 		return err
 	}
 	for id := range there {
+		if slices.ContainsFunc(wanted, func(g group) bool { return g.id == id }) {
+			continue
+		}
 		ours := strings.HasPrefix(id, trunkEndpoint("")) || strings.HasPrefix(id, fromEndpoint(""))
-		if !ours || slices.ContainsFunc(wanted, func(g group) bool { return g.id == id }) {
+		if !ours {
+			if ours, err = r.logsIn(ctx, id); err != nil {
+				return err
+			}
+		}
+		if !ours {
 			continue
 		}
 		old := group{id: id}
-		for _, class := range []string{"auth", "aor", "endpoint", "registration"} {
+		for _, class := range []string{"auth", "aor", "endpoint", "identify", "registration"} {
 			old.objects = append(old.objects, made(class, id))
 		}
-		if err := r.forget(ctx, old); err != nil {
+		if err := r.forget(ctx, old); err != nil && !errors.Is(err, errInFile) {
 			return err
 		}
 	}
 	return nil
+}
+
+// logsIn tells whether an endpoint is that of a provider that logs in. It has the name that the provider has, so it is known
+// by what it was told with: our context, and a variable with the code.
+func (r *remote) logsIn(ctx context.Context, id string) (bool, error) {
+	var fields []field
+	status, err := r.ari.send(ctx, http.MethodGet, made("endpoint", id).path(), nil, &fields)
+	if status == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask Asterisk for endpoint %s: %w", id, err)
+	}
+	return slices.Contains(fields, field{"context", location}) && slices.Contains(fields, field{"auth", id}) &&
+		slices.ContainsFunc(fields, func(f field) bool { return f.Attribute == "PROVIDER" }), nil
 }
 
 func (r *remote) put(ctx context.Context, g group) error {
@@ -117,6 +154,9 @@ func (r *remote) put(ctx context.Context, g group) error {
 func (r *remote) forget(ctx context.Context, g group) error {
 	for _, o := range slices.Backward(g.objects) {
 		status, err := r.ari.send(ctx, http.MethodDelete, o.path(), nil, nil)
+		if status == http.StatusForbidden {
+			err = fmt.Errorf("%w: %w", errInFile, err)
+		}
 		if err != nil && status != http.StatusNotFound {
 			return fmt.Errorf("have Asterisk forget %s %s: %w", o.class, o.id, err)
 		}

@@ -2,6 +2,10 @@ package asterisk
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,4 +77,57 @@ func TestJoined(t *testing.T) {
 		}
 	}
 	reaches("the trunk was not told again", true)
+}
+
+// TestLeftElsewhere: what an earlier run has told and nobody wants any more is forgotten, whatever its name; what the operator
+// has is left alone, even where it looks like ours. Who has told all asks for nothing.
+func TestLeftElsewhere(t *testing.T) {
+	operator := asterisktest.NewOperator(t)
+	operator.Kill()
+	operator.Rewrite("pjsip.conf", func(s string) string {
+		return s + "\n[look%alike]\ntype = endpoint\ncontext = telecommune\nauth = look%alike\naors = look%alike\nset_var = PROVIDER=x\n" +
+			"[look%alike]\ntype = auth\nusername = x\npassword = y\n[look%alike]\ntype = aor\n"
+	})
+	operator.Start()
+	here := netip.MustParsePrefix("127.0.0.1/32")
+	asked := newARIAs(operator.URL, appName, operator.Password)
+	theirs := group{"a/phone", []object{made("auth", "a/phone", "username", "x", "password", "y"), made("aor", "a/phone"), made("endpoint", "a/phone", "context", location, "auth", "a/phone")}}
+	if err := (&remote{ari: asked}).put(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	tell := func(r *remote, providers []pbx.Provider, trunks ...routing.Trunk) {
+		t.Helper()
+		if err := r.tell(t.Context(), "started", peerObjects(providers, trunks, time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(want ...string) {
+		t.Helper()
+		got, err := asked.endpoints(t.Context())
+		want = append(want, "a/phone", "look%alike")
+		slices.Sort(want)
+		if names := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(names, want) {
+			t.Errorf("endpoints %v, %v; want %v", names, err, want)
+		}
+	}
+	old := routing.Trunk{Code: "old", Address: "127.0.0.1:1", User: "u", Password: "p", Enabled: true, Register: true}
+	tell(&remote{ari: asked}, []pbx.Provider{{Code: "before", Address: here}, {Code: "p", User: "bob", Password: "p"}}, old)
+	there("from~before", "bob", "trunk~old")
+
+	now := []pbx.Provider{{Code: "now", Address: here}, {Code: "p", User: "carol", Password: "p"}}
+	next := &remote{ari: asked}
+	tell(next, now)
+	there("from~now", "carol")
+	phone, err := simcarrier.NewPhone(t.Context(), simcarrier.PhoneConfig{Server: operator.SIP, Number: "+4915112345678"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Close()
+	_, err = phone.Call(t.Context(), access.Digits())
+	var why *simcarrier.CallError
+	if !errors.As(err, &why) || why.Status != 503 { // of the dialplan, since nobody leads it
+		t.Errorf("a call from the address that was another's: %v", err)
+	}
+	operator.Kill()
+	tell(next, now)
 }
