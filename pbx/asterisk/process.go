@@ -111,15 +111,20 @@ func startedWith(pid int, arguments []string) bool {
 }
 
 // birth is when a process was started, in ticks since the machine was, which with its number names it for good
-// (proc_pid_stat(5)); "" when there is none, or what is there has ended and its parent has not asked how.
+// (proc_pid_stat(5)); "" when there is none, or what is there has ended and its parent has not asked how. While one of its
+// threads is there yet, which has its sockets, it has not ended.
 func birth(pid int) string {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ") // behind a name that may be anything
 	fields := strings.Fields(rest)
-	if err != nil || len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if err != nil || len(fields) < 20 {
 		return ""
 	}
-	return fields[19]
+	state, threads, started := fields[0], fields[17], fields[19]
+	if state == "X" || state == "Z" && threads == "1" {
+		return ""
+	}
+	return started
 }
 
 // watch waits for the end of a process that is no child of ours.

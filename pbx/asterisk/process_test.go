@@ -74,7 +74,10 @@ func TestLeftRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { runs.end() }) //nolint:errcheck // it has ended as a rule
+	t.Cleanup(func() { runs.end() })                   //nolint:errcheck // it has ended as a rule
+	if err := first.answers(t.Context()); err != nil { // before, it is a shell that becomes an Asterisk
+		t.Fatal(err)
+	}
 
 	again := begin(conf)
 	left, err := again.takeOver(t.Context(), log)
