@@ -20,7 +20,6 @@ var state string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	runAsReaper()
 	runAsProgram()
 	for _, s := range settings {
 		os.Unsetenv(s.env())

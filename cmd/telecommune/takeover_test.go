@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,7 +22,6 @@ import (
 	"telecommune/billing/ledger"
 	"telecommune/internal/e164"
 	"telecommune/internal/postgres"
-	"telecommune/pbx/asterisk"
 	"telecommune/pbx/asterisk/asterisktest"
 	"telecommune/pbx/simcarrier"
 	"telecommune/routing"
@@ -109,7 +106,7 @@ func newKilling(t *testing.T, folder string, each int) *killing {
 		t: t, each: each, state: freshState(t), flags: " --engine asterisk --max-cps 1000 --asterisk " + folder,
 		phones: map[string]*simcarrier.Phone{}, calls: map[string]*simcarrier.Call{},
 	}
-	reap(t, k.state)
+	asterisktest.Reap(t, filepath.Join(k.state, "asterisk"))
 	k.serve = startServe(t, k.state, k.flags)
 	t.Cleanup(k.tellLog)
 	behaviours := map[string]simcarrier.Behaviour{}
@@ -490,40 +487,4 @@ func (k *killing) compare(s stage, victim string, i int, c billing.Call, r simca
 	if c.AnsweredSeconds > most || exact && c.AnsweredSeconds < most-1 || int64(c.Price) != int64(c.AnsweredSeconds)*10_000 {
 		k.t.Errorf("%s killed, %s: %d s are charged with %s as %s, %s were delivered", victim, s.name, c.AnsweredSeconds, c.Price, c.Outcome, delivered)
 	}
-}
-
-// reaperOf in the environment makes the test binary end what is left of the Asterisk of a state folder when its standard
-// input does.
-const reaperOf = "TELECOMMUNE_TEST_REAPER"
-
-func runAsReaper() {
-	if state := os.Getenv(reaperOf); state != "" {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		if err := asterisk.EndLeft(filepath.Join(state, "asterisk"), quiet()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-}
-
-// reap sees to it that no Asterisk is left when the test is over, also when it is killed.
-func reap(t *testing.T, state string) {
-	t.Helper()
-	reaper := exec.Command(os.Args[0])
-	reaper.Env = append(os.Environ(), reaperOf+"="+state)
-	reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
-	over, err := reaper.StdinPipe()
-	if err == nil {
-		err = reaper.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		over.Close()
-		if err := reaper.Wait(); err != nil {
-			t.Errorf("an Asterisk may be left: %v", err)
-		}
-	})
 }

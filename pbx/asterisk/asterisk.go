@@ -41,7 +41,6 @@ type Config struct {
 	Health       pbx.Health             // is told how the trunks are; nil: nobody
 	MaxCalls     int                    // as the exchange's; Asterisk itself refuses what that would not even record
 	MaxCPS       int                    // likewise
-	Tied         bool                   // Asterisk ends when this program is killed, instead of waiting for its next run: for tests
 	Log          *slog.Logger           // nil: none
 }
 

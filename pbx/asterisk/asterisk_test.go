@@ -42,7 +42,7 @@ func start(t *testing.T, handle func(ctx context.Context, r *rig, in pbx.Leg), c
 		Numbers:   map[e164.Number]pbx.AccessNumber{access: {Number: access}},
 	}
 	r.conf = Config{
-		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", Tied: true,
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0",
 		Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return *r.trunks.Load() },
 		Log: slog.New(slog.NewTextHandler(logTo{t}, nil)),
 	}

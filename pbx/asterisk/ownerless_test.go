@@ -21,7 +21,7 @@ import (
 func TestOwnerless(t *testing.T) {
 	provider := pbx.Provider{Code: "loopback", Address: netip.MustParsePrefix("127.0.0.1/32")}
 	p, err := newPrivate(Config{
-		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000", Tied: true,
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000",
 		Admission: func() *pbx.Admission { return &pbx.Admission{Providers: []pbx.Provider{provider}} },
 		Trunks:    func() []routing.Trunk { return nil },
 	})

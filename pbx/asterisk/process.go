@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,30 +27,20 @@ type process struct {
 	err   error         // how; read after ended
 }
 
-// launch starts a process. Of its own accord it lives on when we are killed, away from our terminal; one that is tied to us
-// is asked by the kernel to end when we do.
-func launch(cmd *exec.Cmd, tied bool) (*process, error) {
+// launch starts a process that lives on when we are killed, away from our terminal.
+func launch(cmd *exec.Cmd) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if tied {
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
-	p, started := &process{ended: make(chan struct{})}, make(chan error)
+	p := &process{Process: cmd.Process, ended: make(chan struct{})}
 	go func() {
-		// The death signal comes when the thread that started the child ends, so that thread stays.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		p.Process = cmd.Process
-		started <- err
-		if err != nil {
-			return
-		}
 		if p.err = cmd.Wait(); p.err == nil {
 			p.err = errors.New("it ended by itself")
 		}
 		close(p.ended)
 	}()
-	return p, <-started
+	return p, nil
 }
 
 // boundFiles has the kernel refuse what a process would write to a file beyond so many bytes. Asterisk goes on then, and

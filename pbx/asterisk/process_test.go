@@ -54,7 +54,7 @@ func TestProcessOfAnother(t *testing.T) {
 // any other.
 func TestLeftRunning(t *testing.T) {
 	conf := Config{
-		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000", Tied: true,
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000",
 		Admission: func() *pbx.Admission { return &pbx.Admission{} }, Trunks: func() []routing.Trunk { return nil },
 	}
 	log := slog.New(slog.NewTextHandler(logTo{t}, nil))

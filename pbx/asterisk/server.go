@@ -162,7 +162,7 @@ func (p *private) start() (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(p.program(), p.arguments()...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, out, out
-	asterisk, err := launch(cmd, p.conf.Tied)
+	asterisk, err := launch(cmd)
 	if err != nil {
 		return nil, err
 	}

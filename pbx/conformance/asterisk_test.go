@@ -25,7 +25,7 @@ var onAsterisk = conformance.Start{New: startAsterisk, Traits: conformance.Trait
 func startAsterisk(t *testing.T, c conformance.Config) conformance.Engine {
 	t.Helper()
 	e, err := asterisk.New(asterisk.Config{
-		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", Tied: true, Admission: c.Admission,
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", Admission: c.Admission,
 		Trunks: c.Trunks, MediaTimeout: c.MediaTimeout, MaxCalls: c.MaxCalls, MaxCPS: c.MaxCPS, Log: c.Log,
 	})
 	if err != nil {

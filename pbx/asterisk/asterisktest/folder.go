@@ -36,7 +36,7 @@ var get = sync.OnceValues(func() (string, error) {
 })
 
 // State makes a folder for an Asterisk to keep its things in; t's own has too long a path for a socket. What Asterisk
-// said is logged when the test fails.
+// said is logged when the test fails. None is left that runs on it (Reap).
 func State(t testing.TB) string {
 	t.Helper()
 	state, err := os.MkdirTemp("", "asterisk")
@@ -50,5 +50,6 @@ func State(t testing.TB) string {
 		}
 		os.RemoveAll(state)
 	})
+	Reap(t, state)
 	return state
 }

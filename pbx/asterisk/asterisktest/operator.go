@@ -67,7 +67,7 @@ func (o *Operator) Start() {
 	o.t.Helper()
 	o.cmd = exec.Command(filepath.Join(Folder(o.t), "run"), "-C", filepath.Join(o.dir, "etc", "asterisk.conf"), "-f")
 	o.cmd.Dir = o.dir
-	o.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	o.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
 	if err := o.cmd.Start(); err != nil {
 		o.t.Fatal(err)
 	}
