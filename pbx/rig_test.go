@@ -5,8 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,6 +21,7 @@ import (
 	"telecommune/internal/money"
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
+	"telecommune/pbx/prompt/prompttest"
 	"telecommune/routing"
 )
 
@@ -67,7 +66,7 @@ const (
 func onExchange(t *testing.T, story func(x *exchange)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	prompts := clips(t)
+	prompts := prompttest.Library(t)
 	synctest.Test(t, func(t *testing.T) {
 		x := &exchange{
 			t: t, calls: make(chan *line), parties: map[string]party{}, stopped: make(chan error, 1),
@@ -264,23 +263,4 @@ func (x *exchange) expect(want ...string) {
 
 func caller(account string) billing.Caller {
 	return billing.Caller{Account: account, Enterprise: "CALL", Tariff: "retail", CallLimit: 7200, Currency: "EUR"}
-}
-
-// clips makes a library in which there is every clip.
-func clips(t *testing.T) *prompt.Library {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "en"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name := range prompt.Texts("en") {
-		if err := os.WriteFile(filepath.Join(dir, "en", name+".wav"), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	library, err := prompt.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return library
 }

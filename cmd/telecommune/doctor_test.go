@@ -10,7 +10,6 @@ import (
 
 	"telecommune/internal/postgres"
 	"telecommune/pbx/asterisk/asterisktest"
-	"telecommune/pbx/prompt"
 )
 
 // checkup runs doctor on a state folder and gives what it found by the name of the check.
@@ -135,14 +134,8 @@ func TestDoctorLooksForAsterisk(t *testing.T) {
 func TestDoctorLooksAtAnAsteriskElsewhere(t *testing.T) {
 	operator := asterisktest.NewOperator(t)
 	state, password, clips := freshState(t), file(t, "password", operator.Password+"\n"), t.TempDir()
-	if err := os.Mkdir(filepath.Join(clips, "en"), 0o700); err != nil {
+	if err := silentClips(clips); err != nil {
 		t.Fatal(err)
-	}
-	silence := "RIFF\x64\x01\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x40\x01\x00\x00" + strings.Repeat("\x00", 320)
-	for name := range prompt.Texts("en") {
-		if err := os.WriteFile(filepath.Join(clips, "en", name+".wav"), []byte(silence), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	look := func(flags ...string) map[string]finding {
 		t.Helper()

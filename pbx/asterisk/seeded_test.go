@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -23,6 +22,7 @@ import (
 	"telecommune/internal/money"
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
+	"telecommune/pbx/prompt/prompttest"
 	"telecommune/routing"
 )
 
@@ -371,7 +371,7 @@ var telling = []uint64{8, 185, 279, 592}
 // TestSeededCalls: calls whose end was seen equal the truth; the others are charged no more than that, and closed within ten
 // seconds of the reconnection. Nobody is left on a line.
 func TestSeededCalls(t *testing.T) {
-	prompts := allClips(t)
+	prompts := prompttest.Library(t)
 	seeds := telling
 	if os.Getenv("TELECOMMUNE_LONG") != "" {
 		seeds = nil
@@ -394,23 +394,4 @@ func TestSeededCalls(t *testing.T) {
 	if len(seeds) > 1 && (tally.seen < tally.calls/6 || tally.unseen == 0) {
 		t.Errorf("too few calls talked to show anything: %+v", tally)
 	}
-}
-
-// allClips makes a library in which there is every clip.
-func allClips(t *testing.T) *prompt.Library {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "en"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name := range prompt.Texts("en") {
-		if err := os.WriteFile(filepath.Join(dir, "en", name+".wav"), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	library, err := prompt.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return library
 }

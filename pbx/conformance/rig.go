@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 	"telecommune/internal/postgres/pgtest"
 	"telecommune/pbx"
 	"telecommune/pbx/prompt"
+	"telecommune/pbx/prompt/prompttest"
 	"telecommune/pbx/simcarrier"
 	"telecommune/routing"
 )
@@ -239,18 +238,7 @@ func clips(t testing.TB) string {
 	}
 	binary.LittleEndian.PutUint32(wav[4:], uint32(len(wav)-8))
 	binary.LittleEndian.PutUint32(wav[40:], 2*samples)
-	dir := t.TempDir()
-	for _, language := range prompt.Languages() {
-		if err := os.Mkdir(filepath.Join(dir, language), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		for name := range prompt.Texts(language) {
-			if err := os.WriteFile(filepath.Join(dir, language, name+".wav"), wav, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return dir
+	return prompttest.Folder(t, wav)
 }
 
 // phone makes a simulated phone that calls here, with the member's number unless c has another.
