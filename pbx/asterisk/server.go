@@ -166,7 +166,10 @@ func (p *private) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asterisk, boundFiles(asterisk.Pid, mostHistory)
+	if err := boundFiles(asterisk.Pid, mostHistory); err != nil {
+		return nil, errors.Join(err, asterisk.end())
+	}
+	return asterisk, nil
 }
 
 func (p *private) program() string { return filepath.Join(p.folder, "run") }
