@@ -26,6 +26,20 @@ type group struct {
 	objects []object
 }
 
+// named calls what tells a provider by its address as its endpoint is called, so that a later run finds it: ARI lists
+// endpoints alone.
+func named(objects []object) []object {
+	all := slices.Clone(objects)
+	for i, o := range all {
+		for _, f := range o.fields {
+			if o.class == "identify" && f.Attribute == "endpoint" {
+				all[i].id = f.Value
+			}
+		}
+	}
+	return all
+}
+
 // grouped puts objects that follow each other and bear one name together.
 func grouped(objects []object) []group {
 	var all []group
@@ -48,7 +62,7 @@ func (g group) same(other group) bool {
 // tell brings what an Asterisk knows up to date; startup is when it was started. What it refuses keeps nothing else from being
 // told, and is tried again the next time.
 func (r *remote) tell(ctx context.Context, startup string, objects []object) error {
-	wanted := grouped(objects)
+	wanted := grouped(named(objects))
 	if r.startup != startup {
 		if err := r.clean(ctx, wanted); err != nil {
 			return err
@@ -79,26 +93,55 @@ func (r *remote) tell(ctx context.Context, startup string, objects []object) err
 	return errors.Join(errs...)
 }
 
-// clean forgets what an earlier run has told, and is not wanted any more.
+// clean forgets what an earlier run has told, and is not wanted any more, or not like that: an address or a user that a
+// provider had would go on being let in.
 func (r *remote) clean(ctx context.Context, wanted []group) error {
 	there, err := r.ari.endpoints(ctx)
 	if err != nil {
 		return err
 	}
 	for id := range there {
-		ours := strings.HasPrefix(id, trunkEndpoint("")) || strings.HasPrefix(id, fromEndpoint(""))
-		if !ours || slices.ContainsFunc(wanted, func(g group) bool { return g.id == id }) {
+		if slices.ContainsFunc(wanted, func(g group) bool { return g.id == id }) {
+			continue
+		}
+		ours, err := r.isOurs(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !ours {
 			continue
 		}
 		old := group{id: id}
-		for _, class := range []string{"auth", "aor", "endpoint", "registration"} {
+		for _, class := range []string{"auth", "aor", "endpoint", "identify", "registration"} {
 			old.objects = append(old.objects, made(class, id))
 		}
-		if err := r.forget(ctx, old); err != nil {
+		if err := r.forget(ctx, old); err != nil && !errors.Is(err, errOperators) {
 			return err
 		}
 	}
 	return nil
+}
+
+// errOperators is that an object is of the operator's files, of which ARI takes nothing out.
+var errOperators = errors.New("it is in the operator's own files")
+
+// isOurs tells whether an endpoint is one that we have told: by its name, or, where that is the user of a provider's login,
+// by what it does.
+func (r *remote) isOurs(ctx context.Context, id string) (bool, error) {
+	if strings.HasPrefix(id, trunkEndpoint("")) || strings.HasPrefix(id, fromEndpoint("")) {
+		return true, nil
+	}
+	var fields []field
+	status, err := r.ari.send(ctx, http.MethodGet, made("endpoint", id).path(), nil, &fields)
+	if status == http.StatusNotFound {
+		return false, nil
+	}
+	has := func(attribute, value string) bool {
+		return slices.ContainsFunc(fields, func(f field) bool {
+			return f.Attribute == attribute && strings.HasPrefix(f.Value, value)
+		})
+	}
+	return has("context", location) && has("identify_by", "auth_username"), err
 }
 
 func (r *remote) put(ctx context.Context, g group) error {
@@ -117,6 +160,9 @@ func (r *remote) put(ctx context.Context, g group) error {
 func (r *remote) forget(ctx context.Context, g group) error {
 	for _, o := range slices.Backward(g.objects) {
 		status, err := r.ari.send(ctx, http.MethodDelete, o.path(), nil, nil)
+		if status == http.StatusForbidden {
+			err = errors.Join(errOperators, err)
+		}
 		if err != nil && status != http.StatusNotFound {
 			return fmt.Errorf("have Asterisk forget %s %s: %w", o.class, o.id, err)
 		}

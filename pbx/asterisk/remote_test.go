@@ -2,6 +2,8 @@ package asterisk
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -73,4 +75,62 @@ func TestJoined(t *testing.T) {
 		}
 	}
 	reaches("the trunk was not told again", true)
+}
+
+// TestToldByAnEarlierRun: a run finds what an earlier one has told, and takes out the address and the user that a provider
+// had then. What is the operator's own stays.
+func TestToldByAnEarlierRun(t *testing.T) {
+	operator := asterisktest.NewOperator(t)
+	operator.Rewrite("pjsip.conf", func(old string) string {
+		return old + "\n[desk]\ntype = endpoint\ncontext = telecommune\nidentify_by = auth_username\nallow = all\n"
+	})
+	operator.Kill()
+	operator.Start()
+	a := newARIAs(operator.URL, appName, operator.Password)
+	t.Cleanup(a.http.CloseIdleConnections)
+	tell := func(providers ...pbx.Provider) { // by a run of its own
+		t.Helper()
+		startup, err := a.startup(t.Context())
+		if err == nil {
+			err = (&remote{ari: a}).tell(t.Context(), startup, peerObjects(providers, nil, time.Minute))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	matches := func(o object) []string {
+		t.Helper()
+		var fields []field
+		if status, err := a.send(t.Context(), http.MethodGet, o.path(), nil, &fields); err != nil && status != http.StatusNotFound {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, f := range fields {
+			if f.Attribute == "match" {
+				all = append(all, f.Value)
+			}
+		}
+		return all
+	}
+	old := pbx.Provider{Code: "pstn", Address: netip.MustParsePrefix("192.0.2.0/24")}
+	other := pbx.Provider{Code: "pstn", Address: netip.MustParsePrefix("198.51.100.1/32")}
+	was := named(peerObjects([]pbx.Provider{old}, nil, time.Minute))
+	tell(old, pbx.Provider{Code: "voip", User: "leaked", Password: "x"})
+	if m := matches(was[2]); len(m) != 1 || m[0] != "192.0.2.0/255.255.255.0" {
+		t.Fatalf("the provider is told by %v", m)
+	}
+	tell(other, pbx.Provider{Code: "voip", User: "fresh", Password: "y"})
+	for _, o := range append(was, peerObjects([]pbx.Provider{old}, nil, time.Minute)...) {
+		if m := matches(o); len(m) > 0 && m[0] != "198.51.100.1/255.255.255.255" {
+			t.Errorf("%s %s is told by %v", o.class, o.id, m)
+		}
+	}
+	there, err := a.endpoints(t.Context())
+	if _, leaked := there["leaked"]; err != nil || leaked || len(there) != 3 {
+		t.Errorf("%v, %v; want desk, fresh and %s", there, err, fromEndpoint("pstn"))
+	}
+	tell()
+	if there, err = a.endpoints(t.Context()); err != nil || len(there) != 1 {
+		t.Errorf("%v, %v; want desk", there, err)
+	}
 }
