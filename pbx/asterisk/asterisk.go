@@ -104,7 +104,7 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}
 	e := newEngine(c, newARI("http://"+private.reach.HTTP+"/ari", private.reach.Password))
-	e.private = private
+	e.private, private.ready = private, e.ready
 	if e.addr, err = net.ResolveUDPAddr("udp", private.reach.SIP); err != nil {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}

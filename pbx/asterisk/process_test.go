@@ -150,3 +150,23 @@ func TestFolderOfAnyName(t *testing.T) {
 		t.Errorf("an Asterisk with known holes: %v", err)
 	}
 }
+
+// TestStartedAgain: one that ends soon is started again at ever longer intervals, one that ran for a while at once. Who
+// never takes calls is given up, who did is not, however often it is killed.
+func TestStartedAgain(t *testing.T) {
+	var r restart
+	for i, want := range []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second, slowest, slowest} {
+		if wait, hopeless := r.after(time.Second, true); wait != want || hopeless {
+			t.Errorf("run %d: %s, hopeless %t; want %s", i, wait, hopeless, want)
+		}
+	}
+	if wait, _ := r.after(steady, true); wait != 0 {
+		t.Errorf("one that ran for a minute is started again in %s", wait)
+	}
+	r = restart{}
+	for i := range attempts {
+		if _, hopeless := r.after(time.Second, false); hopeless != (i == attempts-1) {
+			t.Errorf("run %d of one that never worked: hopeless %t", i, hopeless)
+		}
+	}
+}
