@@ -420,41 +420,6 @@ func TestSilentConnection(t *testing.T) {
 	})
 }
 
-// TestSilentWhileSweeping: nor does it wait for bridges to be taken apart.
-func TestSilentWhileSweeping(t *testing.T) {
-	follow(t, func(f *followed) {
-		hangs := make(chan struct{}, 1)
-		f.refuses(func(_ http.ResponseWriter, r *request) bool {
-			if r.Method != http.MethodDelete {
-				return false
-			}
-			select {
-			case hangs <- struct{}{}:
-			default:
-			}
-			time.Sleep(answerTime)
-			return true
-		})
-		f.scripted.mu.Lock()
-		for i := range 20 {
-			f.bridges[fmt.Sprintf("lonely%d", i)] = true
-		}
-		f.scripted.mu.Unlock()
-		<-hangs
-		for len(f.opened) > 0 {
-			<-f.opened
-		}
-		began := time.Now()
-		f.silence(time.Hour)
-		<-f.opened
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("after %s", took)
-		}
-		f.refuses(func(http.ResponseWriter, *request) bool { return false })
-		time.Sleep(time.Minute) // questions that hang
-	})
-}
-
 // TestClock: what Asterisk measured is what we get, late events or not; a clock that is set makes no call longer.
 func TestClock(t *testing.T) {
 	at := func(s string) (got stamp) {
