@@ -3,8 +3,12 @@ package asterisk
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,6 +101,25 @@ func TestListsWithoutACall(t *testing.T) {
 		time.Sleep(2 * lookAgain)
 		if !told() {
 			t.Error("a call that is over is not found to be")
+		}
+	})
+}
+
+// TestNoConnection: who gets no connection says so, and why, once.
+func TestNoConnection(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as inWorld
+	synctest.Test(t, func(t *testing.T) {
+		s, said := script(t), &strings.Builder{}
+		s.let = func(w http.ResponseWriter, _ *request) bool {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		}
+		e := newEngine(Config{Log: slog.New(slog.NewTextHandler(said, nil))}, newARI("http://"+scriptedAddr+"/ari", "wrong"))
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		e.follow(ctx)
+		if strings.Count(said.String(), "no connection to Asterisk") != 1 || !strings.Contains(said.String(), "401") {
+			t.Errorf("said: %s", said)
 		}
 	})
 }
