@@ -42,7 +42,7 @@ func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, l
 			}
 		}
 		return asterisk.New(asterisk.Config{
-			URL: conf.URL, User: conf.User, Password: conf.Password,
+			URL: conf.URL, User: conf.User, Password: conf.Password, Node: c.Node,
 			Folder: c.Asterisk, State: private, Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,

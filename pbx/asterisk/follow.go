@@ -48,6 +48,9 @@ func (e *Engine) follow(ctx context.Context) {
 
 // followOnce reads events over one connection, if it can be opened.
 func (e *Engine) followOnce(ctx context.Context) (opened bool, err error) {
+	if err := e.mayLead(ctx); err != nil {
+		return false, err
+	}
 	opening, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	login := base64.StdEncoding.EncodeToString([]byte(e.ari.user + ":" + e.ari.password))

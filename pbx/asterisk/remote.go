@@ -189,6 +189,9 @@ func (e *Engine) attend(ctx context.Context) error {
 	if !connected {
 		return nil
 	}
+	if err := e.claim(ctx); err != nil {
+		return err
+	}
 	if err := e.remote.tell(ctx, startup, peerObjects(e.conf.Admission().Providers, e.conf.Trunks(), e.conf.MediaTimeout)); err != nil {
 		return err
 	}
