@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"telecommune/internal/ports"
+	"telecommune/pbx/asterisk"
 )
 
 var loopback = net.IPv4(127, 0, 0, 1)
@@ -91,10 +92,10 @@ contact = sip:{{.Carrier}}
 
 // startBare starts it and waits until it takes calls.
 func (b *callsBench) startBare(ctx context.Context, state string) (*callsWay, error) {
-	if version, err := asteriskVersion(b.asterisk); err != nil {
+	if version, err := asterisk.Version(b.asterisk); err != nil {
 		return nil, fmt.Errorf("%w (%s gets one)", err, getAsterisk)
 	} else {
-		b.tell("%s", version)
+		b.tell("Asterisk %s", version)
 	}
 	port, err := ports.Free(loopback, 1)
 	if err != nil {

@@ -111,15 +111,22 @@ func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
 
 // TestDoctorLooksForAsterisk, when that is to carry the calls.
 func TestDoctorLooksForAsterisk(t *testing.T) {
+	old := t.TempDir()
+	for name, content := range map[string]string{"run": "#!/bin/sh\necho Asterisk 22.10.0\n", "modules": "", "data": ""} {
+		if err := os.WriteFile(filepath.Join(old, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for what, tt := range map[string]struct {
 		flags []string
 		want  status
 		says  string
 	}{
-		"built in":   {nil, good, "built in"},
-		"a real one": {[]string{"--engine", "asterisk", "--asterisk", asterisktest.Folder(t)}, good, "Asterisk 2"},
-		"no folder":  {[]string{"--engine", "asterisk", "--asterisk", t.TempDir()}, fail, "no such file"},
-		"none":       {[]string{"--engine", "asterisk", "--asterisk", ""}, fail, "none was fetched"},
+		"one with known holes": {[]string{"--engine", "asterisk", "--asterisk", old}, fail, "22.10.0, which has known holes"},
+		"built in":             {nil, good, "built in"},
+		"a real one":           {[]string{"--engine", "asterisk", "--asterisk", asterisktest.Folder(t)}, good, "Asterisk 2"},
+		"no folder":            {[]string{"--engine", "asterisk", "--asterisk", t.TempDir()}, fail, "no such file"},
+		"none":                 {[]string{"--engine", "asterisk", "--asterisk", ""}, fail, "none was fetched"},
 	} {
 		r := tcWith(t, "", append([]string{"doctor", "-o", "json", "--state", freshState(t)}, tt.flags...)...)
 		for _, f := range decode[[]finding](t, r.out) {

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"telecommune/pbx"
 	"telecommune/pbx/asterisk"
@@ -46,7 +42,7 @@ func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, l
 			}
 		}
 		return asterisk.New(asterisk.Config{
-			URL: conf.URL, User: conf.User, Password: conf.Password,
+			URL: conf.URL, User: conf.User, Password: conf.Password, Node: c.Node,
 			Folder: c.Asterisk, State: private, Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,
@@ -94,21 +90,9 @@ func checkEngine(c Config) finding {
 	if c.Engine != engineAsterisk {
 		return finding{"engine", good, "built in", ""}
 	}
-	version, err := asteriskVersion(c.Asterisk)
+	version, err := asterisk.Version(c.Asterisk)
 	if err != nil {
-		return finding{"engine", fail, err.Error(), getAsterisk}
+		return finding{"engine", fail, oneLine(err.Error()), getAsterisk}
 	}
-	return finding{"engine", good, version + " in " + c.Asterisk, ""}
-}
-
-func asteriskVersion(folder string) (string, error) {
-	if folder == "" {
-		return "", errors.New("asterisk: no folder is given, and none was fetched")
-	}
-	out, err := exec.Command(filepath.Join(folder, "run"), "-V").Output()
-	if err != nil {
-		return "", fmt.Errorf("asterisk in %s: %w", folder, err)
-	}
-	version, _, _ := strings.Cut(strings.TrimSpace(string(out)), "+")
-	return version, nil
+	return finding{"engine", good, "Asterisk " + version + " in " + c.Asterisk, ""}
 }

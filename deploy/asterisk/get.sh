@@ -42,19 +42,31 @@ offer() {
 	{
 		echo '#!/bin/sh'
 		printf 'exec'
-		for word in "$@"; do printf " '%s'" "$word"; done
+		for word in "$@"; do printf " '%s'" "$(printf %s "$word" | sed "s/'/'\\\\''/g")"; done
 		# shellcheck disable=SC2016 # for the script that is written
 		echo ' "$@"'
 	} >"$new/run"
 	chmod 755 "$new/run"
-	rm -rf "$folder"
-	mv "$new" "$folder" 2>/dev/null || rm -rf "$new" # somebody else was faster
+	version=$(version_of "$new/run")
+	if [ -z "$version" ] || ! new_enough "$version"; then
+		say "what was got does not run, or is version ${version:-unknown}"
+		rm -rf "$new"
+		return 1
+	fi
+	if cmp -s "$new/run" "$folder/run" && [ "$(readlink "$folder/modules")" = "$modules" ] && [ "$(readlink "$folder/data")" = "$data" ]; then
+		rm -rf "$new" # somebody may run it just now
+		touch "$folder/run"
+	else
+		rm -rf "$folder"
+		mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new" # somebody else was faster
+	fi
 	echo "$folder"
 }
 
-# module_folder: where a package of the distribution keeps the modules
+# module_folder PREFIX: where the modules are of an Asterisk that was installed there
 module_folder() {
-	for folder in /usr/lib/*/asterisk/modules /usr/lib/asterisk/modules /usr/lib64/asterisk/modules /usr/local/lib/asterisk/modules; do
+	for folder in "$1"/lib/*/asterisk/modules "$1/lib/asterisk/modules" "$1/lib64/asterisk/modules" \
+		/usr/lib/*/asterisk/modules /usr/lib/asterisk/modules /usr/lib64/asterisk/modules /usr/local/lib/asterisk/modules; do
 		if [ -e "$folder/res_ari.so" ]; then
 			echo "$folder"
 			return
@@ -64,7 +76,7 @@ module_folder() {
 }
 
 data_folder() {
-	for folder in /usr/share/asterisk /var/lib/asterisk /usr/local/share/asterisk; do
+	for folder in "$1/share/asterisk" "$1/var/lib/asterisk" /usr/share/asterisk /var/lib/asterisk /usr/local/share/asterisk; do
 		if [ -d "$folder/documentation" ]; then
 			echo "$folder"
 			return
@@ -81,7 +93,8 @@ installed() {
 		say "$binary is version ${version:-unknown}, which has known holes; another one is sought"
 		return 1
 	fi
-	modules=$(module_folder) && data=$(data_folder) || {
+	prefix=$(dirname "$(dirname "$binary")")
+	modules=$(module_folder "$prefix") && data=$(data_folder "$prefix") || {
 		say "$binary has no res_ari among its modules; another one is sought"
 		return 1
 	}
@@ -98,6 +111,7 @@ packaged() {
 	if [ ! -e "$policy" ]; then # else the package's own service takes the SIP port with its sample configuration
 		ours=$policy
 		trap 'rm -f "$ours"' EXIT
+		trap 'exit 1' HUP INT TERM # else what is to be done at the end is not
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
 	fi
@@ -106,10 +120,10 @@ packaged() {
 	installed
 }
 
-# latest: the newest of what was fetched before, whole
+# latest: the newest of what was fetched before, whole, unless it has known holes
 latest() {
 	kept=$(find "$cache" -maxdepth 1 -name 'debian-*' ! -name '*.root' | sort -V | tail -n 1)
-	[ -n "$kept" ] && [ -x "$kept/run" ]
+	[ -n "$kept" ] && [ -x "$kept/run" ] && new_enough "${kept##*/debian-}"
 }
 
 # recent: fetched, or seen to be the newest, within a week; so a test does not ask the mirror each time
@@ -145,7 +159,7 @@ prefixed() {
 			-o Debug::NoLocking=1 -o APT::Install-Recommends=0 -o Acquire::Languages=none -o Acquire::Retries=3 \
 			-o Acquire::Check-Valid-Until=false -o APT::Sandbox::User= "$@"
 	}
-	apt_get update >&2 || return 1
+	apt_get -o APT::Update::Error-Mode=any update >&2 || return 1 # an old index would be as good as a new one otherwise
 	version=$(apt_get -s install asterisk | sed -n 's/^Inst asterisk (\([0-9]*:\)\{0,1\}\([0-9][0-9.]*\).*/\2/p')
 	if [ -z "$version" ] || ! new_enough "$version"; then
 		say "Debian unstable has version ${version:-none}, which is none that is wanted"
@@ -157,6 +171,9 @@ prefixed() {
 		return
 	fi
 	say "fetching Asterisk $version from Debian unstable, about 82 MB"
+	# What a run that was broken off has left: packages may be of other versions by now.
+	apt_get autoclean >&2 || return 1
+	rm -rf "$cache"/.root.*
 	apt_get -y --download-only install asterisk >&2 || return 1
 	root=$(mktemp -d "$cache/.root.XXXXXX")
 	chmod 755 "$root"

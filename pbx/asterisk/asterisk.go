@@ -28,6 +28,7 @@ type Config struct {
 	// URL is that of ARI of an Asterisk that runs elsewhere, with the user and password of ours there. Then none is started,
 	// and what is said of folders, addresses, ports and limits is the affair of who runs it.
 	URL, User, Password string
+	Node                string // our name, by which another controller of that Asterisk knows us
 
 	Folder       string                 // of an Asterisk, as deploy/asterisk/get.sh prints it
 	State        string                 // where the private configuration, logs and sockets of Asterisk go
@@ -61,6 +62,7 @@ type Engine struct {
 	inherits  bool          // Asterisk may have calls of an earlier run; set before anything is asked of it
 	recovered chan struct{} // closed when it is known which of those go on
 	replaced  chan struct{} // closed when another controller leads the calls
+	led       chan error    // is given why we keep away, when another node leads them
 
 	recovering sync.Mutex              // held while that is found out, and for the next
 	missed     map[uuid.UUID]time.Time // calls of an earlier run that are not seen talking, since when
@@ -103,7 +105,7 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}
 	e := newEngine(c, newARI("http://"+private.reach.HTTP+"/ari", private.reach.Password))
-	e.private = private
+	e.private, private.ready = private, e.ready
 	if e.addr, err = net.ResolveUDPAddr("udp", private.reach.SIP); err != nil {
 		return nil, fmt.Errorf("private Asterisk: %w", err)
 	}
@@ -115,6 +117,7 @@ func newEngine(c Config, a *ari) *Engine {
 	return &Engine{
 		conf: c, log: c.Log, ari: a, ready: make(chan struct{}), over: make(chan struct{}), legs: map[string]*leg{},
 		restored: make(chan struct{}), recovered: make(chan struct{}), replaced: make(chan struct{}),
+		led:    make(chan error, 1),
 		missed: map[uuid.UUID]time.Time{},
 	}
 }
@@ -180,7 +183,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 		both.Wait()
 	}()
 
-	var err error
+	var err, led error
 	over := false
 	select {
 	case <-ctx.Done():
@@ -188,6 +191,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 		over = true
 	case <-e.replaced:
 		e.leave()
+	case led = <-e.led:
 	}
 	e.drain()
 	stop()
@@ -209,7 +213,7 @@ func (e *Engine) Run(ctx context.Context, handle func(ctx context.Context, in pb
 	case <-e.replaced:
 		return errors.Join(errReplaced, err)
 	default:
-		return err
+		return errors.Join(led, err)
 	}
 }
 

@@ -29,6 +29,7 @@ type rig struct {
 	ctx    context.Context
 	conf   Config
 	ended  chan error // how Run has ended
+	stop   func()     // ends it, and waits
 	phone  *simcarrier.Phone
 	trunks atomic.Pointer[[]routing.Trunk]
 }
@@ -85,6 +86,10 @@ func (r *rig) run(handle func(ctx context.Context, r *rig, in pbx.Leg)) {
 		}
 	})
 	r.Engine, r.ended = e, ended
+	r.stop = func() {
+		stop()
+		<-over
+	}
 	var cancel context.CancelFunc
 	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	r.t.Cleanup(cancel)

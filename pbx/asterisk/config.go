@@ -52,10 +52,8 @@ var empty = strings.Fields(`acl.conf ccss.conf codecs.conf dnsmgr.conf features.
 // newPrivate makes the folder of an Asterisk that is ours alone, with a complete configuration. Nothing of /etc/asterisk
 // is read or written. One that runs on from an earlier run is left alone if its configuration is the very same.
 func newPrivate(c Config) (*private, error) {
-	for _, name := range []string{"run", "modules", "data"} {
-		if _, err := os.Stat(filepath.Join(c.Folder, name)); err != nil {
-			return nil, fmt.Errorf("no Asterisk in %s (deploy/asterisk/get.sh gets one and prints its folder): %w", c.Folder, err)
-		}
+	if _, err := Version(c.Folder); err != nil {
+		return nil, fmt.Errorf("%w; deploy/asterisk/get.sh gets one and prints its folder", err)
 	}
 	state, err := filepath.Abs(c.State)
 	if err != nil {
@@ -163,7 +161,7 @@ func (p *private) files() (map[string][]byte, error) {
 		return nil, err
 	}
 	values := map[string]any{
-		"App": appName, "Context": location, "Dir": p.dir, "Folder": p.folder, "Modules": modules, "Password": p.reach.Password,
+		"App": appName, "Context": location, "Dir": confValue(p.dir), "Folder": confValue(p.folder), "Modules": modules, "Password": p.reach.Password,
 		"MaxCalls": overMost(p.conf.MaxCalls), "MaxCPS": p.conf.MaxCPS, "Refused": refusedVariable,
 		"HTTP": http, "SIP": p.reach.SIP, "UserAgent": p.conf.UserAgent, "Public": p.conf.Public, "RTPFrom": from, "RTPTo": to,
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -78,9 +77,6 @@ func (x Examination) login(ctx context.Context, a *ari) (detail, fix string) {
 	return err.Error(), "http.conf: enabled = yes, bindaddr and bindport as in --ari-url; ari.conf: enabled = yes"
 }
 
-// least are the versions of each line that have no hole that is known (ARI and PJSIP, June 2026).
-var least = map[int][3]int{20: {20, 20, 1}, 21: {21, 12, 3}, 22: {22, 10, 1}, 23: {23, 4, 1}}
-
 func (x Examination) version(ctx context.Context, a *ari) (detail, fix string) {
 	var got struct{ System struct{ Version string } }
 	if _, err := a.send(ctx, http.MethodGet, "/asterisk/info?only=system", nil, &got); err != nil {
@@ -91,23 +87,6 @@ func (x Examination) version(ctx context.Context, a *ari) (detail, fix string) {
 		return text, ""
 	}
 	return text + " has known holes, or is not known", "apt-get install asterisk, in version 22.10.1 or newer, or deploy/asterisk/get.sh"
-}
-
-// soundVersion tells that a version, such as 22.10.1+dfsg or certified-22.8, is one without a hole that is known.
-func soundVersion(text string) bool {
-	numbers := strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
-	var is [3]int
-	for i := range min(len(numbers), len(is)) {
-		n, err := strconv.Atoi(numbers[i])
-		if err != nil {
-			return false
-		}
-		is[i] = n
-	}
-	if want, known := least[is[0]]; known {
-		return slices.Compare(is[:], want[:]) >= 0
-	}
-	return is[0] > 23 && is[0] < 100 // git snapshots have no numbers like these
 }
 
 func (x Examination) modules(ctx context.Context, a *ari) (detail, fix string) {

@@ -19,20 +19,24 @@ const (
 	maxEvent   = 1 << 20         // bytes
 	reconnect  = 100 * time.Millisecond
 	reconnects = 5 * time.Second // the longest between two tries
+	startTime  = 5 * time.Second // that Asterisk takes to start, and some
 )
 
 // follow reads events until ctx ends, over one connection after the other.
 func (e *Engine) follow(ctx context.Context) {
-	wait := reconnect
+	wait, since, said := reconnect, time.Now(), ""
 	for ctx.Err() == nil {
 		opened, err := e.followOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if opened {
-			wait = reconnect
+			wait, since, said = reconnect, time.Now(), ""
 			e.lost()
 			e.log.Error("connection to Asterisk lost", "err", err)
+		} else if time.Since(since) >= startTime && err.Error() != said { // it is said once, not at each try
+			said = err.Error()
+			e.log.Error("no connection to Asterisk; telecommune doctor may know why", "url", e.ari.url, "err", err)
 		}
 		select {
 		case <-time.After(wait):
@@ -44,6 +48,9 @@ func (e *Engine) follow(ctx context.Context) {
 
 // followOnce reads events over one connection, if it can be opened.
 func (e *Engine) followOnce(ctx context.Context) (opened bool, err error) {
+	if err := e.mayLead(ctx); err != nil {
+		return false, err
+	}
 	opening, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	login := base64.StdEncoding.EncodeToString([]byte(e.ari.user + ":" + e.ari.password))

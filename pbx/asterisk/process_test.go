@@ -3,9 +3,11 @@ package asterisk
 import (
 	"log/slog"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -117,5 +119,57 @@ func TestLeftRunning(t *testing.T) {
 	case <-runs.ended:
 	default:
 		t.Fatal("what can't be taken over runs on")
+	}
+}
+
+// TestFolderOfAnyName: a state folder may be called as anybody likes; in Asterisk's files a semicolon begins a comment. An
+// Asterisk with known holes is not run.
+func TestFolderOfAnyName(t *testing.T) {
+	conf := Config{
+		Folder: asterisktest.Folder(t), State: filepath.Join(asterisktest.State(t), "mine; all 'mine'"), Listen: "127.0.0.1:0",
+		RTPPorts: "10000-20000",
+		Admission: func() *pbx.Admission { return &pbx.Admission{} }, Trunks: func() []routing.Trunk { return nil },
+	}
+	p, err := newPrivate(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := p.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { runs.end() }) //nolint:errcheck // it has ended as a rule
+	if err := p.answers(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	conf.Folder = t.TempDir()
+	for name, content := range map[string]string{"run": "#!/bin/sh\necho Asterisk 20.19.0\n", "modules": "", "data": ""} {
+		if err := os.WriteFile(filepath.Join(conf.Folder, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := newPrivate(conf); err == nil || !strings.Contains(err.Error(), "known holes") {
+		t.Errorf("an Asterisk with known holes: %v", err)
+	}
+}
+
+// TestStartedAgain: one that ends soon is started again at ever longer intervals, one that ran for a while at once. Who
+// never takes calls is given up, who did is not, however often it is killed.
+func TestStartedAgain(t *testing.T) {
+	var r restart
+	for i, want := range []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second, slowest, slowest} {
+		if wait, hopeless := r.after(time.Second, true); wait != want || hopeless {
+			t.Errorf("run %d: %s, hopeless %t; want %s", i, wait, hopeless, want)
+		}
+	}
+	if wait, _ := r.after(steady, true); wait != 0 {
+		t.Errorf("one that ran for a minute is started again in %s", wait)
+	}
+	r = restart{}
+	for i := range attempts {
+		if _, hopeless := r.after(time.Second, false); hopeless != (i == attempts-1) {
+			t.Errorf("run %d of one that never worked: hopeless %t", i, hopeless)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func (e *Engine) Recover(ctx context.Context, calls []pbx.Unled) (map[uuid.UUID]
 	}
 	told := map[uuid.UUID]pbx.Left{}
 	for _, c := range calls {
-		if left, certain := e.recover(s, c); certain {
+		if left, certain := e.recover(ctx, s, c); certain {
 			told[c.Call] = left
 		}
 	}
@@ -89,13 +89,13 @@ func (e *Engine) survey(ctx context.Context) (s scene, err error) {
 }
 
 // recover finds out what has become of a call. It is not certain while nothing but the absence of a channel tells.
-func (e *Engine) recover(s scene, c pbx.Unled) (left pbx.Left, certain bool) {
+func (e *Engine) recover(ctx context.Context, s scene, c pbx.Unled) (left pbx.Left, certain bool) {
 	if far, caller := s.talk(c.Call); far != "" {
 		return e.lead(s, c, far, caller)
 	}
 	left, certain = s.told(c)
 	remains, dialling, hidden := s.remains(c.Call)
-	if !certain && !dialling && e.inherits && !e.missing(c.Call, s.at, hidden) {
+	if !certain && !dialling && e.inherits && (!e.missing(c.Call, s.at, hidden) || !e.gone(ctx, s, c.Call)) {
 		return left, false
 	}
 	delete(e.missed, c.Call)
@@ -116,6 +116,30 @@ func (e *Engine) missing(call uuid.UUID, at time.Time, hidden bool) bool {
 		e.missed[call] = at
 	}
 	return before && at.Sub(since) >= lookAgain
+}
+
+// mostAttempts are those whose channels are asked for when nothing is written down of a call.
+const mostAttempts = 5
+
+// gone asks for the channels of a call by their names: that a list lacks them proves nothing.
+func (e *Engine) gone(ctx context.Context, s scene, call uuid.UUID) bool {
+	var names []string
+	for id := range s.history {
+		if isOf(id, call) {
+			names = append(names, id)
+		}
+	}
+	if len(names) == 0 {
+		for attempt := range mostAttempts {
+			names = append(names, channelName(pbx.Target{Call: call, Attempt: attempt + 1}))
+		}
+	}
+	for _, id := range names {
+		if state, err := e.ari.state(ctx, id); err != nil || state != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // remains are the channels that there are of a call, whether one was dialled and is not answered yet, and whether there is

@@ -93,7 +93,8 @@ func (r *remote) tell(ctx context.Context, startup string, objects []object) err
 	return errors.Join(errs...)
 }
 
-// clean forgets what an earlier run has told, and is not wanted any more.
+// clean forgets what an earlier run has told, and is not wanted any more, or not like that: an address or a user that a
+// provider had would go on being let in.
 func (r *remote) clean(ctx context.Context, wanted []group) error {
 	there, err := r.ari.endpoints(ctx)
 	if err != nil {
@@ -182,6 +183,9 @@ func (e *Engine) attend(ctx context.Context) error {
 	e.mu.Unlock()
 	if !connected {
 		return nil
+	}
+	if err := e.claim(ctx); err != nil {
+		return err
 	}
 	if err := e.remote.tell(ctx, startup, peerObjects(e.conf.Admission().Providers, e.conf.Trunks(), e.conf.MediaTimeout)); err != nil {
 		return err

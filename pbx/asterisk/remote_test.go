@@ -131,3 +131,47 @@ func TestLeftElsewhere(t *testing.T) {
 	operator.Kill()
 	tell(next, now)
 }
+
+// TestLedByAnother: a controller of another name keeps away from the calls of one that leads them, and takes an Asterisk that
+// nobody leads any more. One of the same name is let in: whether it may is the database's to say.
+func TestLedByAnother(t *testing.T) {
+	operator := asterisktest.NewOperator(t)
+	up := make(chan pbx.Leg, 1)
+	handle := func(ctx context.Context, _ *rig, in pbx.Leg) {
+		_ = in.Answer(ctx)
+		up <- in
+		<-in.Done()
+	}
+	r := start(t, handle, func(c *Config) {
+		c.URL, c.User, c.Password, c.Listen, c.Node = operator.URL, appName, operator.Password, operator.SIP, "one"
+	})
+	call := r.call()
+	leg := wait(r, up)
+	conf := r.conf
+	conf.Node = "two"
+	other, err := New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Run(r.ctx, func(context.Context, pbx.Leg) {}); !errors.Is(err, errLed) {
+		t.Errorf("another node ends by %v", err)
+	}
+	select {
+	case err := <-r.ended:
+		t.Fatalf("the one that leads has ended by %v", err)
+	case <-leg.Done():
+		t.Errorf("its call has ended by %+v", leg.End())
+	default:
+	}
+	if byPeer, _ := call.EndedByPeer(); byPeer {
+		t.Error("the call was hung up")
+	}
+	left := r.ended
+	r.run(handle)
+	if err := wait(r, left); !errors.Is(err, errReplaced) {
+		t.Errorf("the older run of the same name has ended by %v", err)
+	}
+	r.stop()
+	r.conf.Node = "two"
+	r.run(handle)
+}

@@ -27,6 +27,7 @@ type private struct {
 	same     bool          // what was left by an earlier run has this very configuration
 	up       chan struct{} // closed when Asterisk was started, or taken over, for the first time
 	began    sync.Once     // closes up
+	ready    chan struct{} // closed when calls are taken for the first time; nil: never
 	taken    bool          // Asterisk was taken over, and may have calls; read after up
 	leave    atomic.Bool   // it is not ended at the end
 }
@@ -41,29 +42,33 @@ type reach struct {
 const (
 	steady   = time.Minute // an Asterisk that ran for so long is started again at once
 	slowest  = 30 * time.Second
-	attempts = 5                // that end soon, after which there is no sense in another
+	attempts = 5                // that end soon, after which there is no sense in another if none has ever taken calls
 	takeTime = 10 * time.Second // that one of an earlier run is given to answer
 )
 
-// run keeps Asterisk running until ctx ends, and then ends it. One that ends by itself is started again; one that can't be
-// started is an error. No private one is none that has to be run.
+// run keeps Asterisk running until ctx ends, and then ends it. One that ends by itself is started again; one that never
+// takes calls is an error. No private one is none that has to be run.
 func (p *private) run(ctx context.Context, log *slog.Logger) error {
 	if p == nil {
 		<-ctx.Done()
 		return nil
 	}
-	wait, short := time.Duration(0), 0
+	var again restart
 	for {
 		began := time.Now()
 		err := p.runOnce(ctx, log)
 		if ctx.Err() != nil {
 			return err
 		}
-		if short++; time.Since(began) >= steady {
-			wait, short = 0, 0
+		worked := false
+		select {
+		case <-p.ready:
+			worked = true
+		default:
 		}
-		if short >= attempts {
-			return fmt.Errorf("the private Asterisk ended %d times soon after its start; see %s: %w", short, filepath.Join(p.dir, "log"), err)
+		wait, hopeless := again.after(time.Since(began), worked)
+		if hopeless {
+			return fmt.Errorf("the private Asterisk ended %d times soon after its start; see %s: %w", attempts, filepath.Join(p.dir, "log"), err)
 		}
 		log.Error("Asterisk ended, and is started again", "err", err, "in", wait)
 		select {
@@ -71,8 +76,24 @@ func (p *private) run(ctx context.Context, log *slog.Logger) error {
 		case <-ctx.Done():
 			return nil
 		}
-		wait = min(2*wait+time.Second, slowest)
 	}
+}
+
+// restart tells how long to wait before Asterisk is started again.
+type restart struct {
+	short int           // runs in a row that ended soon
+	next  time.Duration // after another
+}
+
+// after takes that a run has ended which lasted so long. It is hopeless when none has worked: then the configuration is
+// wrong, or the port another's. One that has worked may be killed as often as somebody likes.
+func (r *restart) after(lasted time.Duration, worked bool) (wait time.Duration, hopeless bool) {
+	if lasted >= steady {
+		*r = restart{}
+	}
+	r.short++
+	wait, r.next = r.next, min(2*r.next+time.Second, slowest)
+	return wait, r.short >= attempts && !worked
 }
 
 // runOnce runs Asterisk once, to its end or that of ctx.

@@ -71,7 +71,9 @@ func (e *Engine) sweepBridges(ctx context.Context, before map[string]bool) map[s
 	empty := map[string]bool{}
 	for _, id := range there {
 		if empty[id] = true; before[id] {
-			e.unmix(id)
+			if err := e.ari.unmix(ctx, id); err != nil {
+				e.log.Debug("bridge not taken apart", "bridge", id, "err", err)
+			}
 		}
 	}
 	return empty

@@ -1,0 +1,125 @@
+package asterisk
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"telecommune/pbx"
+	"telecommune/routing"
+)
+
+// TestSilentWhileSweeping: a connection that hangs is given up also while bridges are taken apart.
+func TestSilentWhileSweeping(t *testing.T) {
+	follow(t, func(f *followed) {
+		hangs := make(chan struct{}, 1)
+		f.refuses(func(_ http.ResponseWriter, r *request) bool {
+			if r.Method != http.MethodDelete {
+				return false
+			}
+			select {
+			case hangs <- struct{}{}:
+			default:
+			}
+			time.Sleep(answerTime)
+			return true
+		})
+		f.scripted.mu.Lock()
+		for i := range 20 {
+			f.bridges[fmt.Sprintf("lonely%d", i)] = true
+		}
+		f.scripted.mu.Unlock()
+		<-hangs
+		for len(f.opened) > 0 {
+			<-f.opened
+		}
+		began := time.Now()
+		f.silence(time.Hour)
+		<-f.opened
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("after %s", took)
+		}
+		f.refuses(func(http.ResponseWriter, *request) bool { return false })
+		time.Sleep(time.Minute) // questions that hang
+	})
+}
+
+// TestListsWithoutACall: that all lists lack a call of an earlier run is no proof that it is over; that there is no such
+// channel is.
+func TestListsWithoutACall(t *testing.T) {
+	follow(t, func(f *followed) {
+		caller, _ := f.call()
+		var far *party
+		f.rings = func(p *party) {
+			far = p
+			f.answers(p)
+		}
+		call := uuid.New()
+		if _, err := f.engine.Dial(context.Background(), caller, pbx.Target{
+			Call: call, Attempt: 2, Trunk: routing.Trunk{Code: "t", Address: "carrier.example:5060"}, Number: friend, RingTimeout: time.Minute,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		f.refuses(func(w http.ResponseWriter, r *request) bool {
+			switch {
+			case r.Method != http.MethodGet:
+			case r.URL.Path == "/ari/channels" || r.URL.Path == "/ari/bridges":
+				reply(w, http.StatusOK, []string{})
+				return true
+			case r.URL.Path == "/ari/applications/"+appName:
+				reply(w, http.StatusOK, jsonObject{"channel_ids": []string{}})
+				return true
+			}
+			return false
+		})
+		later := newEngine(f.engine.conf, f.engine.ari)
+		later.inherits = true
+		close(later.ready)
+		told := func() bool {
+			t.Helper()
+			got, err := later.Recover(context.Background(), []pbx.Unled{{Call: call}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(got) > 0
+		}
+		for range 20 {
+			if told() {
+				t.Fatal("a call that goes on is taken for over")
+			}
+			time.Sleep(time.Second)
+		}
+		f.leaves(far, 16, 0)
+		time.Sleep(2 * lookAgain)
+		if !told() {
+			t.Error("a call that is over is not found to be")
+		}
+	})
+}
+
+// TestNoConnection: who gets no connection says so, and why, once.
+func TestNoConnection(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as inWorld
+	synctest.Test(t, func(t *testing.T) {
+		s, said := script(t), &strings.Builder{}
+		s.let = func(w http.ResponseWriter, _ *request) bool {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		}
+		e := newEngine(Config{Log: slog.New(slog.NewTextHandler(said, nil))}, newARI("http://"+scriptedAddr+"/ari", "wrong"))
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		e.follow(ctx)
+		if strings.Count(said.String(), "no connection to Asterisk") != 1 || !strings.Contains(said.String(), "401") {
+			t.Errorf("said: %s", said)
+		}
+	})
+}
