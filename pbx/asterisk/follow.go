@@ -23,14 +23,17 @@ const (
 
 // follow reads events until ctx ends, over one connection after the other.
 func (e *Engine) follow(ctx context.Context) {
-	wait := reconnect
+	wait, said := reconnect, ""
 	for ctx.Err() == nil {
 		opened, err := e.followOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		if !opened && e.remote != nil { // our own takes a moment to start
+			said = e.complain(ctx, said, err)
+		}
 		if opened {
-			wait = reconnect
+			wait, said = reconnect, ""
 			e.lost()
 			e.log.Error("connection to Asterisk lost", "err", err)
 		}
@@ -40,6 +43,18 @@ func (e *Engine) follow(ctx context.Context) {
 		}
 		wait = min(wait+reconnect, reconnects)
 	}
+}
+
+// complain says why an Asterisk elsewhere does not take us and what mends it, unless that was said, and gives what was.
+func (e *Engine) complain(ctx context.Context, said string, err error) string {
+	detail, fix := Examination{Config: e.conf}.login(ctx, e.ari)
+	if fix == "" {
+		detail, fix = err.Error(), "a proxy in between must let websockets pass"
+	}
+	if fix != said && ctx.Err() == nil {
+		e.log.Error("Asterisk does not take us, and is asked again and again", "err", detail, "fix", fix)
+	}
+	return fix
 }
 
 // followOnce reads events over one connection, if it can be opened.
