@@ -119,9 +119,11 @@ func TestTold(t *testing.T) {
 		"it was another's answer":  {map[string]trace{out: far(second(1), never, second(2))}, second(3), pbx.Left{Trunk: "alpha"}, true},
 		"the beginning is missing": {map[string]trace{out: {answered: second(2), ended: second(9)}}, never, pbx.Left{}, false},
 	} {
-		left, over := (scene{history: tt.history}).told(pbx.Unled{Call: lost, Answered: tt.known})
-		if left != tt.left || over != tt.over {
-			t.Errorf("%s: %+v, over %t; want %+v, %t", what, left, over, tt.left, tt.over)
+		for range 20 { // in whatever order they are looked at
+			left, over := (scene{history: tt.history}).told(pbx.Unled{Call: lost, Answered: tt.known})
+			if left != tt.left || over != tt.over {
+				t.Fatalf("%s: %+v, over %t; want %+v, %t", what, left, over, tt.left, tt.over)
+			}
 		}
 	}
 }
