@@ -50,7 +50,15 @@ var readyLine = regexp.MustCompile(`msg=ready sip=(\S+)`)
 // startServe starts serve on a state folder and waits until it takes calls.
 func startServe(t *testing.T, state, flags string) *served {
 	t.Helper()
-	s := &served{process: exec.Command(os.Args[0]), ended: make(chan struct{})}
+	s, sip := startServeUntil(t, state, flags, readyLine)
+	s.sip = sip
+	return s
+}
+
+// startServeUntil starts serve and waits until it logs a line, of which it gives what the parentheses take.
+func startServeUntil(t *testing.T, state, flags string, line *regexp.Regexp) (s *served, found string) {
+	t.Helper()
+	s = &served{process: exec.Command(os.Args[0]), ended: make(chan struct{})}
 	s.process.Env = append(os.Environ(),
 		commandLine+"=serve --sip 127.0.0.1:0 --http 127.0.0.1:0 --rtp-ports 20000-40000 --node one --state "+state+flags)
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // tests that are killed leave none
@@ -72,21 +80,44 @@ func startServe(t *testing.T, state, flags string) *served {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.kill(t) })
-	lines, ready := bufio.NewScanner(stderr), make(chan string, 1)
+	lines, logged := bufio.NewScanner(stderr), make(chan string, 1)
 	s.log.Go(func() {
-		defer close(ready)
+		defer close(logged)
 		for lines.Scan() {
-			if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
-				ready <- m[1]
+			if m := line.FindStringSubmatch(lines.Text()); m != nil {
+				select {
+				case logged <- m[1]:
+				default: // said again
+				}
 			}
 			s.lines = append(s.lines, lines.Text())
 		}
 	})
-	var ok bool
-	if s.sip, ok = <-ready; !ok {
-		t.Fatalf("serve did not start:\n%s", strings.Join(s.lines, "\n"))
+	select {
+	case found = <-logged:
+	case <-time.After(time.Minute):
+		s.kill(t)
 	}
-	return s
+	if found == "" {
+		t.Fatalf("serve does not say %s:\n%s", line, strings.Join(s.lines, "\n"))
+	}
+	return s, found
+}
+
+// stop asks serve to end, and gives its exit code.
+func (s *served) stop(t *testing.T) int {
+	t.Helper()
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		t.Error("serve does not end")
+		s.kill(t)
+	}
+	s.log.Wait()
+	return s.process.ProcessState.ExitCode()
 }
 
 // kill is kill -9; a second call does nothing.

@@ -65,7 +65,9 @@ func TestKilledAtEachStage(t *testing.T) {
 		for _, victim := range []string{"serve", "asterisk", "both"} {
 			t.Run(fmt.Sprintf("%s/%d", victim, round), func(t *testing.T) {
 				t.Parallel()
-				k := newKilling(t, folder, each)
+				state := freshState(t)
+				asterisktest.Reap(t, filepath.Join(state, "asterisk"))
+				k := newKilling(t, state, " --asterisk "+folder, nil, each)
 				k.begin()
 				k.kill(victim)
 				k.goOn(victim)
@@ -77,15 +79,17 @@ func TestKilledAtEachStage(t *testing.T) {
 
 // killing is a serve on Asterisk, with people who call.
 type killing struct {
-	t       *testing.T
-	each    int // calls at each stage
-	state   string
-	flags   string
-	serve   *served
-	carrier *simcarrier.Carrier
-	bank    *billing.Service
-	db      *postgres.DB
-	killed  time.Time
+	t     *testing.T
+	each  int // calls at each stage
+	state string
+	flags string
+	serve *served
+	// operator runs the Asterisk; nil when serve does.
+	operator *asterisktest.Operator
+	carrier  *simcarrier.Carrier
+	bank     *billing.Service
+	db       *postgres.DB
+	killed   time.Time
 
 	mu     sync.Mutex
 	phones map[string]*simcarrier.Phone // by number
@@ -100,14 +104,13 @@ func (s stage) number(i int) string {
 // to is the number of who is reached.
 func (s stage) to() string { return "+3804412345" + strings.TrimPrefix(s.access, "+493055501") }
 
-func newKilling(t *testing.T, folder string, each int) *killing {
+func newKilling(t *testing.T, state, flags string, operator *asterisktest.Operator, each int) *killing {
 	t.Helper()
 	k := &killing{
-		t: t, each: each, state: freshState(t), flags: " --engine asterisk --max-cps 1000 --asterisk " + folder,
+		t: t, each: each, state: state, flags: " --engine asterisk --max-cps 1000" + flags, operator: operator,
 		phones: map[string]*simcarrier.Phone{}, calls: map[string]*simcarrier.Call{},
 	}
-	asterisktest.Reap(t, filepath.Join(k.state, "asterisk"))
-	k.serve = startServe(t, k.state, k.flags)
+	k.start()
 	t.Cleanup(k.tellLog)
 	behaviours := map[string]simcarrier.Behaviour{}
 	for _, s := range stages {
@@ -152,6 +155,15 @@ func newKilling(t *testing.T, folder string, each int) *killing {
 		return err == nil
 	})
 	return k
+}
+
+// start starts serve.
+func (k *killing) start() {
+	k.t.Helper()
+	k.serve = startServe(k.t, k.state, k.flags)
+	if k.operator != nil {
+		k.serve.sip = k.operator.SIP // which is nothing that serve would know
+	}
 }
 
 // open joins the database of the newest serve.
@@ -268,6 +280,7 @@ func (k *killing) kill(victim string) {
 		kill()
 		return
 	}
+	k.killed = time.Now()
 	k.serve.kill(k.t)
 	k.hangUp(leaving)
 	await(k.t, "the carrier to hang up", func() bool {
@@ -279,7 +292,7 @@ func (k *killing) kill(victim string) {
 	if victim == "both" {
 		kill()
 	}
-	k.serve = startServe(k.t, k.state, k.flags)
+	k.start()
 	k.open()
 }
 
@@ -372,6 +385,9 @@ func (k *killing) talkOn() {
 
 // up counts what Asterisk has, of one kind.
 func (k *killing) up(kind string) int {
+	if k.operator != nil {
+		return countARI(k.t, k.operator.URL, k.operator.Password, kind)
+	}
 	var reach struct{ HTTP, Password string }
 	text, err := os.ReadFile(filepath.Join(k.state, "asterisk", "run", "reach.json"))
 	if err == nil {
@@ -380,11 +396,16 @@ func (k *killing) up(kind string) int {
 	if err != nil {
 		return -1
 	}
-	req, err := http.NewRequestWithContext(k.t.Context(), http.MethodGet, "http://"+reach.HTTP+"/ari/"+kind, nil)
+	return countARI(k.t, "http://"+reach.HTTP+"/ari", reach.Password, kind)
+}
+
+// countARI counts what an Asterisk has, of one kind; -1 when it does not tell.
+func countARI(t *testing.T, url, password, kind string) int {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/"+kind, nil)
 	if err != nil {
 		return -1
 	}
-	req.SetBasicAuth("telecommune", reach.Password)
+	req.SetBasicAuth("telecommune", password)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return -1
@@ -462,7 +483,7 @@ func (k *killing) attempts(calls []billing.Call) {
 func (k *killing) compare(s stage, victim string, i int, c billing.Call, r simcarrier.Record) {
 	k.t.Helper()
 	end := r.Ended
-	if r.Answered.Before(k.killed) && (end.IsZero() || end.After(k.killed)) {
+	if victim != "serve" && r.Answered.Before(k.killed) && (end.IsZero() || end.After(k.killed)) {
 		end = k.killed // then nothing was delivered any more, though nobody told the carrier
 	}
 	if call := k.calls[s.number(i)]; call != nil && victim != "asterisk" {
@@ -484,6 +505,12 @@ func (k *killing) compare(s stage, victim string, i int, c billing.Call, r simca
 		most = 0
 	}
 	exact := victim == "serve" && s != answering && s != arriving || victim == "both" && (s == hangingUp || s == leaving)
+	if k.operator != nil {
+		exact = s == talking // of what ended meanwhile nobody tells more than the last sign of life, which is not far
+		if seen := k.killed.Sub(r.Answered) - lastSign; isAnswered(r) && s != hangingUp && c.AnsweredSeconds < min(most-1, int(seen/time.Second)) {
+			k.t.Errorf("%s: %d s are charged as %s, it was seen for %s", s.name, c.AnsweredSeconds, c.Outcome, seen)
+		}
+	}
 	if c.AnsweredSeconds > most || exact && c.AnsweredSeconds < most-1 || int64(c.Price) != int64(c.AnsweredSeconds)*10_000 {
 		k.t.Errorf("%s killed, %s: %d s are charged with %s as %s, %s were delivered", victim, s.name, c.AnsweredSeconds, c.Price, c.Outcome, delivered)
 	}

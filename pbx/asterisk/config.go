@@ -78,6 +78,7 @@ func newPrivate(c Config) (*private, error) {
 		if err := p.makeNew(len(left) > 0); err != nil {
 			return nil, err
 		}
+		p.same = false // whoever is found later was started with what was there before, or with a mixture
 	}
 	_, err = p.peers(c.Admission(), c.Trunks())
 	return p, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,11 +31,15 @@ func (e *Engine) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if opened {
+		switch {
+		case opened:
 			wait, since, said = reconnect, time.Now(), ""
 			e.lost()
 			e.log.Error("connection to Asterisk lost", "err", err)
-		} else if time.Since(since) >= startTime && err.Error() != said { // it is said once, not at each try
+		case errors.Is(err, errLed): // Run says so, and ends
+		case e.remote != nil:
+			said = e.complain(ctx, said, err)
+		case time.Since(since) >= startTime && err.Error() != said: // it is said once, not at each try
 			said = err.Error()
 			e.log.Error("no connection to Asterisk; telecommune doctor may know why", "url", e.ari.url, "err", err)
 		}
@@ -44,6 +49,18 @@ func (e *Engine) follow(ctx context.Context) {
 		}
 		wait = min(wait+reconnect, reconnects)
 	}
+}
+
+// complain says why an Asterisk elsewhere does not take us and what mends it, unless that was said, and gives what was.
+func (e *Engine) complain(ctx context.Context, said string, err error) string {
+	detail, fix := Examination{Config: e.conf}.login(ctx, e.ari)
+	if fix == "" {
+		detail, fix = err.Error(), "a proxy in between must let websockets pass"
+	}
+	if fix != said && ctx.Err() == nil {
+		e.log.Error("Asterisk does not take us, and is asked again and again", "err", detail, "fix", fix)
+	}
+	return fix
 }
 
 // followOnce reads events over one connection, if it can be opened.

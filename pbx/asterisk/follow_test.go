@@ -405,6 +405,30 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// TestSweepBridges: a bridge that is empty because it was made just now is not taken apart.
+func TestSweepBridges(t *testing.T) {
+	follow(t, func(f *followed) {
+		there := func() bool {
+			f.scripted.mu.Lock()
+			defer f.scripted.mu.Unlock()
+			return f.bridges["fresh"]
+		}
+		f.scripted.mu.Lock()
+		f.bridges["fresh"] = true
+		f.scripted.mu.Unlock()
+		seen := f.engine.sweepBridges(context.Background(), nil)
+		time.Sleep(time.Second)
+		if !there() {
+			t.Error("it is taken apart at first sight")
+		}
+		f.engine.sweepBridges(context.Background(), seen)
+		time.Sleep(time.Second)
+		if there() {
+			t.Error("it is left")
+		}
+	})
+}
+
 // TestSilentConnection: one that nothing comes from, not even the answer to a ping, is given up within ten seconds.
 func TestSilentConnection(t *testing.T) {
 	follow(t, func(f *followed) {

@@ -66,6 +66,35 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestOver: the first answer counts, and a side is over when it leaves the bridge after that, or ends.
+func TestOver(t *testing.T) {
+	at := func(sec int64) time.Time { return time.Unix(1795835270+sec, 0) }
+	traces := map[string]trace{}
+	for _, line := range []string{
+		`{"eventtype":"ANSWER","eventtime":"1795835272.000000","uniqueid":"1.0"}`, `{"eventtype":"ANSWER","eventtime":"1795835275.000000","uniqueid":"1.0"}`,
+	} {
+		if !note(traces, []byte(line)) {
+			t.Errorf("%s makes no sense", line)
+		}
+	}
+	if got := traces["1.0"].answered; !got.Equal(at(2)) {
+		t.Errorf("answered at %s", got)
+	}
+	for what, tt := range map[string]struct {
+		trace trace
+		want  time.Time
+	}{
+		"it left at the answer": {trace{ended: at(9), parted: []time.Time{at(1), at(2)}}, at(9)},
+		"it left later":         {trace{ended: at(9), parted: []time.Time{at(1), at(4), at(5)}}, at(4)},
+		"it left and is there":  {trace{parted: []time.Time{at(4)}}, at(4)},
+		"it ended before":       {trace{ended: at(3), parted: []time.Time{at(4)}}, at(3)},
+	} {
+		if got := tt.trace.over(at(2)); !got.Equal(tt.want) {
+			t.Errorf("%s: over at %s, want %s", what, got, tt.want)
+		}
+	}
+}
+
 // TestHistoryIsTurned: a file that has grown is moved aside, and of a huge one the end is read.
 func TestHistoryIsTurned(t *testing.T) {
 	p := &private{dir: t.TempDir()}

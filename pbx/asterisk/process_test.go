@@ -52,6 +52,24 @@ func TestProcessOfAnother(t *testing.T) {
 	}
 }
 
+// TestFoundTooLate: what was not seen when the configuration was written anew is not taken over with it.
+func TestFoundTooLate(t *testing.T) {
+	conf := Config{
+		Folder: asterisktest.Folder(t), State: asterisktest.State(t), Listen: "127.0.0.1:0", RTPPorts: "10000-20000",
+		Admission: func() *pbx.Admission { return &pbx.Admission{} }, Trunks: func() []routing.Trunk { return nil },
+	}
+	if _, err := newPrivate(conf); err != nil {
+		t.Fatal(err)
+	}
+	late, err := newPrivate(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late.same {
+		t.Error("the configuration was written anew, and is taken for the one before")
+	}
+}
+
 // TestLeftRunning: what was left is taken over by one with the same configuration alone, at the same address, and ended by
 // any other.
 func TestLeftRunning(t *testing.T) {
@@ -81,10 +99,22 @@ func TestLeftRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// While a program takes the place of another, the system tells no arguments of the process.
+	first.patience = time.Minute
+	if err := first.answers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
 	again := begin(conf)
+	if again.reach != first.reach {
+		t.Fatalf("it is looked for at %+v, and is at %+v", again.reach, first.reach)
+	}
 	left, err := again.takeOver(t.Context(), log)
-	if err != nil || left == nil || left.Pid != runs.Pid || again.reach != first.reach || !again.taken {
-		t.Fatalf("%v, %v; want process %d at %+v", left, err, runs.Pid, first.reach)
+	if err != nil || left == nil || left.Pid != runs.Pid {
+		t.Fatalf("%v, %v; want process %d", left, err, runs.Pid)
+	}
+	if !again.taken {
+		t.Error("it is taken for one that was started now")
 	}
 	conf.Listen = first.reach.SIP
 	for name, change := range map[string]func(*Config){
@@ -127,7 +157,7 @@ func TestLeftRunning(t *testing.T) {
 func TestFolderOfAnyName(t *testing.T) {
 	conf := Config{
 		Folder: asterisktest.Folder(t), State: filepath.Join(asterisktest.State(t), "mine; all 'mine'"), Listen: "127.0.0.1:0",
-		RTPPorts: "10000-20000",
+		RTPPorts:  "10000-20000",
 		Admission: func() *pbx.Admission { return &pbx.Admission{} }, Trunks: func() []routing.Trunk { return nil },
 	}
 	p, err := newPrivate(conf)
