@@ -81,6 +81,7 @@ func newPrivate(c Config) (*private, error) {
 			return nil, err
 		}
 	}
+	p.recallTransports()
 	_, err = p.peers(c.Admission(), c.Trunks())
 	return p, err
 }
