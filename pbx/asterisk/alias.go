@@ -29,6 +29,7 @@ type alias struct {
 
 const (
 	resolverModule = "res_resolver_unbound.so"
+	moreModules    = "more_modules.conf" // has it, when there is need
 	lookupTime     = 2 * time.Second
 	lookupEvery    = time.Minute
 )
@@ -155,7 +156,7 @@ func (p *private) writeHosts(hosts map[string]netip.Addr) error {
 	err := errors.Join(
 		p.write("etc/"+file, []byte(b.String())),
 		p.write("etc/resolver_unbound.conf", []byte("[general]\nhosts = "+filepath.Join(p.dir, "etc", file)+"\n")),
-		p.write("etc/more_modules.conf", []byte(modules)),
+		p.write("etc/"+moreModules, []byte(modules)),
 	)
 	if err == nil {
 		p.hostsFile = file

@@ -133,18 +133,20 @@ func (p *private) transport(t routing.Trunk) (tlsTransport, error) {
 	return made, err
 }
 
-// recallTransports finds those that an Asterisk of an earlier run may have.
+// recallTransports finds those that an Asterisk of an earlier run may have, and whether it was told of hosts.
 func (p *private) recallTransports() {
 	kept, err := os.ReadFile(filepath.Join(p.dir, transportsFile))
 	if err != nil || json.Unmarshal(kept, &p.transports) != nil {
 		p.transports = nil
 	}
+	told, err := os.ReadFile(filepath.Join(p.dir, "etc", moreModules))
+	p.resolves = err == nil && len(told) > 0
 }
 
 // anew gives an Asterisk that is about to start the transports that trunks want by now, at ports that are free.
 func (p *private) anew() error {
 	p.peering.Lock()
-	p.transports, p.written = nil, nil
+	p.transports, p.written, p.hostsFile, p.resolves = nil, nil, "", false
 	p.peering.Unlock()
 	_, err := p.peers(p.conf.Admission(), p.conf.Trunks())
 	return err
