@@ -85,7 +85,7 @@ func examine(ctx context.Context, c Config) []finding {
 	} else {
 		findings = append(findings, checkEngine(c))
 	}
-	if c.Engine == engineAsterisk {
+	if c.Engine == engineAsterisk && c.ARIURL == "" {
 		findings = append(findings, checkTLS(ctx, c))
 	}
 	switch {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"telecommune/internal/postgres"
 	"telecommune/pbx"
@@ -40,24 +39,17 @@ func checkJoined(ctx context.Context, c Config, served bool) []finding {
 	return findings
 }
 
-// checkTLS names the trunks that Asterisk can't carry.
+// checkTLS names the trunks that an Asterisk of our own can't carry.
 func checkTLS(ctx context.Context, c Config) finding {
-	f := finding{"trunks over TLS", good, "none, which Asterisk could not carry", ""}
 	_, trunks, err := peersOf(ctx, c)
 	if err != nil {
-		return finding{f.Check, fail, oneLine(err.Error()), "telecommune migrate"}
+		return finding{"trunks over TLS", fail, oneLine(err.Error()), "telecommune migrate"}
 	}
-	var barred []string
-	for _, t := range trunks {
-		if t.Enabled && t.Transport == "tls" {
-			barred = append(barred, t.Code)
-		}
+	detail, fix := asterisk.BarredTLS(trunks)
+	if fix != "" {
+		return finding{"trunks over TLS", warn, oneLine(detail), fix}
 	}
-	if len(barred) > 0 {
-		f.Status, f.Detail = warn, "Asterisk carries no calls over "+strings.Join(barred, ", ")
-		f.Fix = "serve --engine sip, or telecommune trunk set " + barred[0] + " --transport tcp"
-	}
-	return f
+	return finding{"trunks over TLS", good, detail, ""}
 }
 
 // peersOf is what an Asterisk is told of; nothing while there is no database.

@@ -100,7 +100,7 @@ func TestDoctorLooksIntoTheStateFolder(t *testing.T) {
 	put("unreadable.jsonl", "x\ny\n")
 	see("spool", warn, "2 calls can't be settled", "unreadable.jsonl")
 
-	run("trunk add secure --address carrier.example --transport tls")
+	run("trunk add secure --address carrier.example --transport tls --tls-name other.example")
 	r := tcWith(t, "", "doctor", "-o", "json", "--state", home, "--engine", "asterisk")
 	if !slices.ContainsFunc(decode[[]finding](t, r.out), func(f finding) bool {
 		return f.Check == "trunks over TLS" && f.Status == warn && strings.Contains(f.Detail, "secure")
@@ -160,7 +160,7 @@ func TestDoctorLooksAtAnAsteriskElsewhere(t *testing.T) {
 		}
 	}
 	well := look()
-	for _, check := range []string{"ari", "asterisk version", "asterisk modules", "asterisk memory", "asterisk callers", "asterisk dialplan", "asterisk prompts", "asterisk trunks"} {
+	for _, check := range []string{"ari", "asterisk version", "asterisk modules", "asterisk memory", "asterisk callers", "asterisk dialplan", "asterisk prompts", "trunks over TLS", "asterisk trunks"} {
 		see(well, check, good, "")
 	}
 	see(look("--ari-password-file", file(t, "wrong", "wrong\n")), "ari", fail, "ari.conf: [telecommune]")

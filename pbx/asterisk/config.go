@@ -80,6 +80,7 @@ func newPrivate(c Config) (*private, error) {
 		}
 		p.same = false // whoever is found later was started with what was there before, or with a mixture
 	}
+	p.recallTransports()
 	_, err = p.peers(c.Admission(), c.Trunks())
 	return p, err
 }

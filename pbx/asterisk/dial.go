@@ -49,6 +49,9 @@ func (e *Engine) Dial(ctx context.Context, caller pbx.Leg, to pbx.Target) (pbx.L
 		failed = &pbx.DialError{Err: err}
 	}
 	failed.Rang = a.rang
+	if why := e.unproved(to.Trunk, failed); why != nil {
+		failed.Err = why
+	}
 	return nil, failed
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"telecommune/pbx"
+	"telecommune/routing"
 )
 
 // Finding is what one look at an Asterisk that runs elsewhere has found.
@@ -51,6 +53,7 @@ func (x Examination) Examine(ctx context.Context) []Finding {
 		{"asterisk callers", x.order},
 		{"asterisk dialplan", x.dialplan},
 		{"asterisk prompts", x.prompts},
+		{"trunks over TLS", x.overTLS},
 		{"asterisk trunks", x.trunks},
 	} {
 		detail, fix := check.look(ctx, a)
@@ -155,6 +158,39 @@ func (x Examination) logins() bool {
 	return slices.ContainsFunc(x.Admission().Providers, func(p pbx.Provider) bool { return p.User != "" })
 }
 
+// overTLS tells of trunks that no transport carries.
+func (x Examination) overTLS(ctx context.Context, a *ari) (detail, fix string) {
+	secured, err := securedThere(ctx, a, x.Trunks())
+	if err != nil {
+		return err.Error(), "telecommune doctor, again"
+	}
+	return barredOf(secured, "pjsip.conf: the transport that docs/asterisk.md has for it, and a restart of Asterisk")
+}
+
+// BarredTLS tells which trunks over TLS a private Asterisk can't carry.
+func BarredTLS(trunks []routing.Trunk) (detail, fix string) {
+	secured := ways{}
+	for code, a := range aliasesOf(trunks) {
+		if a.err != nil {
+			secured[code] = way{why: a.err.Error()}
+		}
+	}
+	return barredOf(secured, "telecommune trunk set CODE, with a port in --address and no other --tls-name than its host, or serve --engine sip")
+}
+
+func barredOf(secured ways, mends string) (detail, fix string) {
+	var barred []string
+	for _, code := range slices.Sorted(maps.Keys(secured)) {
+		if why := secured[code].why; why != "" {
+			barred = append(barred, code+" ("+why+")")
+		}
+	}
+	if len(barred) > 0 {
+		return "not carried: " + strings.Join(barred, ", "), mends
+	}
+	return "can be carried", ""
+}
+
 func (x Examination) trunks(ctx context.Context, a *ari) (detail, fix string) {
 	if !x.Served {
 		return "are told by serve when it runs", ""
@@ -163,9 +199,13 @@ func (x Examination) trunks(ctx context.Context, a *ari) (detail, fix string) {
 	if err != nil {
 		return err.Error(), "telecommune doctor, again"
 	}
+	secured, err := securedThere(ctx, a, x.Trunks())
+	if err != nil {
+		return err.Error(), "telecommune doctor, again"
+	}
 	var missing []string
 	n := 0
-	for _, o := range peerObjects(nil, x.Trunks(), time.Minute) {
+	for _, o := range peerObjects(nil, x.Trunks(), secured, time.Minute) {
 		if o.class != "endpoint" {
 			continue
 		}

@@ -219,7 +219,7 @@ func (e *Engine) reload() func(ctx context.Context) error {
 		changed, err := e.private.peers(e.conf.Admission(), e.conf.Trunks())
 		pending = pending || changed
 		if err == nil && pending && e.isConnected() {
-			err = e.ari.reload(ctx)
+			err = e.reloadPeers(ctx)
 			pending = err != nil
 		}
 		return err

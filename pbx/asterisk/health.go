@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,17 +29,12 @@ type watch struct {
 	ask    switchHealth
 	probes map[string]*care // by trunk
 	logins map[string]*care
-	barred map[string]*care // over TLS
-	next   time.Time        // registrations are looked at
+	barred map[string]string // why trunks over TLS that can't be carried are not
+	next   time.Time         // registrations are looked at
 }
 
-// noTLS is why a trunk over TLS carries no calls. PJSIP holds a certificate against the host of the address alone, has one
-// list of authorities for each port that it listens on, and finds no hosts for a transport that it did not start with: that
-// does not make a trunk's own --tls-ca and --tls-name.
-const noTLS = "Asterisk carries no trunks over TLS"
-
 func newWatch(health pbx.Health, ask switchHealth) *watch {
-	return &watch{health: health, ask: ask, probes: map[string]*care{}, logins: map[string]*care{}, barred: map[string]*care{}}
+	return &watch{health: health, ask: ask, probes: map[string]*care{}, logins: map[string]*care{}, barred: map[string]string{}}
 }
 
 // switchHealth asks Asterisk. An error says nothing of any trunk.
@@ -47,6 +43,8 @@ type switchHealth interface {
 	reachable(ctx context.Context) (map[string]bool, error)
 	// registrations tells how each stands, in Asterisk's words; nil when that can't be known.
 	registrations(ctx context.Context) (map[string]string, error)
+	// barred tells why a trunk can't be carried; empty when it can.
+	barred(code string) string
 }
 
 // care is of one trunk, as it was when it began.
@@ -81,17 +79,12 @@ func (e *Engine) watchHealth(ctx context.Context) {
 
 // look brings the gate up to date at an instant.
 func (w *watch) look(ctx context.Context, now time.Time, trunks []routing.Trunk) error {
-	tend(w.probes, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Enabled && t.Probe > 0 }, w.health.Probing)
-	tend(w.logins, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Enabled && t.Register }, func(code string) {
+	carried := func(t routing.Trunk) bool { return t.Enabled && w.ask.barred(t.Code) == "" }
+	tend(w.probes, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Probe > 0 }, w.health.Probing)
+	tend(w.logins, now, trunks, func(t routing.Trunk) bool { return carried(t) && t.Register }, func(code string) {
 		w.health.Registered(code, "")
 	})
-	tend(w.barred, now, trunks, func(t routing.Trunk) bool { return !carried(t) }, func(code string) {
-		why := ""
-		if w.barred[code] != nil {
-			why = noTLS
-		}
-		w.health.Registered(code, why)
-	})
+	w.bar(trunks)
 	if err := w.lookAtProbes(ctx, now); err != nil {
 		return err
 	}
@@ -100,6 +93,25 @@ func (w *watch) look(ctx context.Context, now time.Time, trunks []routing.Trunk)
 	}
 	w.next = now.Add(registeredEvery)
 	return w.lookAtLogins(ctx, now)
+}
+
+// bar tells which trunks can't be carried, and why, once.
+func (w *watch) bar(trunks []routing.Trunk) {
+	barred := map[string]string{}
+	for _, t := range trunks {
+		if why := w.ask.barred(t.Code); why != "" {
+			barred[t.Code] = why
+		}
+		if barred[t.Code] != w.barred[t.Code] {
+			w.health.Registered(t.Code, barred[t.Code])
+		}
+	}
+	for code := range w.barred {
+		if !slices.ContainsFunc(trunks, func(t routing.Trunk) bool { return t.Code == code }) {
+			w.health.Registered(code, "")
+		}
+	}
+	w.barred = barred
 }
 
 // tend keeps what is cared for in step with the trunks, and tells of each that comes, goes or is another by now.
@@ -197,6 +209,18 @@ func (e *Engine) registrations(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	return parseRegistrations(said), nil
+}
+
+// barred implements switchHealth.
+func (e *Engine) barred(code string) string {
+	if e.private != nil {
+		e.private.peering.Lock()
+		defer e.private.peering.Unlock()
+		return e.private.secured[code].why
+	}
+	e.remote.mu.Lock()
+	defer e.remote.mu.Unlock()
+	return e.remote.secured[code].why
 }
 
 // parseRegistrations reads lines such as

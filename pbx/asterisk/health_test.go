@@ -71,8 +71,11 @@ func TestHealthOfTrunks(t *testing.T) {
 type asterisk struct {
 	online, known bool
 	registration  string
+	bars          string
 	err           error
 }
+
+func (a *asterisk) barred(string) string { return a.bars }
 
 func (a *asterisk) reachable(context.Context) (map[string]bool, error) {
 	if !a.known {
@@ -120,9 +123,10 @@ func TestWatch(t *testing.T) {
 		{"moved", func() { trunk.Address = "elsewhere" }, time.Second, []string{"t probing", "t registered "}},
 		{"not asked for long", func() {}, 5 * time.Second, nil},
 		{"refused", func() { a.registration = "Rejected" }, 5 * time.Second, []string{"t probed no answer to OPTIONS", "t registered not registered: Asterisk says Rejected"}},
-		{"over TLS", func() { trunk.Transport = "tls" }, 0, []string{"t probing", "t registered ", "t registered Asterisk carries no trunks over TLS"}},
+		{"it can't be carried", func() { a.bars = "no way" }, 0, []string{"t probing", "t registered ", "t registered no way"}},
 		{"which is said once", func() {}, time.Minute, nil},
-		{"over UDP again", func() { trunk.Transport = "udp" }, 0, []string{
+		{"for another reason", func() { a.bars = "none" }, 0, []string{"t registered none"}},
+		{"it can", func() { a.bars = "" }, 0, []string{
 			"t probing", "t registered ", "t registered ", "t registered not registered: Asterisk says Rejected",
 		}},
 		{"out of use", func() { trunk.Enabled = false }, time.Second, []string{"t probing", "t registered "}},

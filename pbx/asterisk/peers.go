@@ -58,23 +58,23 @@ func endpoint(id, context, codecs string, silence time.Duration) object {
 		"rtp_symmetric", "yes", "rewrite_contact", "yes", "timers", "yes")
 }
 
-// peerObjects are providers and trunks, each object behind those that it names. Trunks over TLS are left out (noTLS):
-// calls go to the next.
-func peerObjects(providers []pbx.Provider, trunks []routing.Trunk, silence time.Duration) []object {
+// peerObjects are providers and trunks, each object behind those that it names. Trunks over TLS that can't be carried are left
+// out: calls go to the next.
+func peerObjects(providers []pbx.Provider, trunks []routing.Trunk, secured ways, silence time.Duration) []object {
 	var all []object
 	for _, p := range providers {
 		all = append(all, providerObjects(p, silence)...)
 	}
 	for _, t := range trunks {
-		if carried(t) {
-			all = append(all, trunkObjects(t, silence)...)
+		switch w, is := secured[t.Code]; {
+		case t.Transport != "tls":
+			all = append(all, trunkObjects(t, way{address: t.Address}, silence)...)
+		case is && w.why == "":
+			all = append(all, trunkObjects(t, w, silence)...)
 		}
 	}
 	return all
 }
-
-// carried tells whether Asterisk can have a trunk.
-func carried(t routing.Trunk) bool { return t.Transport != "tls" }
 
 func providerObjects(p pbx.Provider, silence time.Duration) []object {
 	id := providerEndpoint(p)
@@ -96,10 +96,10 @@ func providerObjects(p pbx.Provider, silence time.Duration) []object {
 	}
 }
 
-func trunkObjects(t routing.Trunk, silence time.Duration) []object {
-	id, uri := trunkEndpoint(t.Code), "sip:"+t.Address
-	if t.Transport == "tcp" {
-		uri += ";transport=tcp"
+func trunkObjects(t routing.Trunk, w way, silence time.Duration) []object {
+	id, uri := trunkEndpoint(t.Code), "sip:"+w.address
+	if t.Transport != "udp" && t.Transport != "" {
+		uri += ";transport=" + t.Transport
 	}
 	probe := t.Probe
 	if !t.Enabled {
@@ -107,6 +107,9 @@ func trunkObjects(t routing.Trunk, silence time.Duration) []object {
 	}
 	e := endpoint(id, location+"-trunk", cmp.Or(codecs(t.Codecs), usualCodecs), silence)
 	e.set("trust_id_outbound", "no")
+	if w.transport != "" {
+		e.set("transport", w.transport)
+	}
 	all := []object{made("aor", id, "contact", uri, "qualify_frequency", strconv.Itoa(probe))}
 	if t.User != "" {
 		all = append(all, made("auth", id, "auth_type", "userpass", "username", t.User, "password", t.Password))
@@ -114,9 +117,13 @@ func trunkObjects(t routing.Trunk, silence time.Duration) []object {
 	}
 	all = append(all, e)
 	if t.Register && t.Enabled {
-		all = append(all, made("registration", id, "outbound_auth", id, "server_uri", uri,
+		r := made("registration", id, "outbound_auth", id, "server_uri", uri,
 			"client_uri", "sip:"+t.User+"@"+t.Address, "contact_user", t.User, "retry_interval", "30",
-			"forbidden_retry_interval", "300", "max_retries", "1000000"))
+			"forbidden_retry_interval", "300", "max_retries", "1000000")
+		if w.transport != "" {
+			r.set("transport", w.transport)
+		}
+		all = append(all, r)
 	}
 	return all
 }
@@ -158,8 +165,14 @@ func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (chang
 	if p == nil {
 		return false, nil // who runs it elsewhere has configured it
 	}
+	p.peering.Lock()
+	defer p.peering.Unlock()
+	if p.secured, err = p.secure(trunks); err != nil {
+		return false, err
+	}
 	var b strings.Builder
-	for _, o := range peerObjects(admission.Providers, trunks, p.conf.MediaTimeout) {
+	fmt.Fprintln(&b, "; with", p.hostsFile)
+	for _, o := range append(p.transportObjects(), peerObjects(admission.Providers, trunks, p.secured, p.conf.MediaTimeout)...) {
 		b.WriteString(o.section())
 	}
 	content := []byte(b.String())

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // remote is an Asterisk that runs elsewhere, and is its operator's (docs/asterisk.md). Providers and trunks are dynamic
@@ -18,6 +19,9 @@ type remote struct {
 	log     *slog.Logger
 	startup string // of the Asterisk that was told
 	told    []group
+
+	mu      sync.Mutex
+	secured ways // of the trunks over TLS
 }
 
 // errInFile is that an object can't be forgotten, since it is in a file of the operator's.
@@ -187,7 +191,15 @@ func (e *Engine) attend(ctx context.Context) error {
 	if err := e.claim(ctx); err != nil {
 		return err
 	}
-	if err := e.remote.tell(ctx, startup, peerObjects(e.conf.Admission().Providers, e.conf.Trunks(), e.conf.MediaTimeout)); err != nil {
+	trunks := e.conf.Trunks()
+	secured, err := securedThere(ctx, e.ari, trunks)
+	if err != nil {
+		return err
+	}
+	e.remote.mu.Lock()
+	e.remote.secured = secured
+	e.remote.mu.Unlock()
+	if err := e.remote.tell(ctx, startup, peerObjects(e.conf.Admission().Providers, trunks, secured, e.conf.MediaTimeout)); err != nil {
 		return err
 	}
 	e.takeCalls()

@@ -97,7 +97,7 @@ func TestLeftElsewhere(t *testing.T) {
 	}
 	tell := func(r *remote, providers []pbx.Provider, trunks ...routing.Trunk) {
 		t.Helper()
-		if err := r.tell(t.Context(), "started", peerObjects(providers, trunks, time.Minute)); err != nil {
+		if err := r.tell(t.Context(), "started", peerObjects(providers, trunks, nil, time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

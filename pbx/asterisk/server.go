@@ -17,11 +17,18 @@ import (
 // private is an Asterisk of our own. It outlives us when we are killed, so that its calls go on, and the next run of this
 // program on the same state folder takes it over.
 type private struct {
-	conf    Config
-	dir     string // of its configuration and all that it writes
-	folder  string // of the program
-	reach   reach
-	written []byte // the newest peers.conf
+	conf   Config
+	dir    string // of its configuration and all that it writes
+	folder string // of the program
+	reach  reach
+
+	peering    sync.Mutex
+	written    []byte         // the newest peers.conf
+	transports []tlsTransport // in it
+	secured    ways           // of the trunks in it
+	lookedUp   map[string]known
+	hostsFile  string // with names that are not the DNS's
+	resolves   bool   // Asterisk has been asked to read such a file
 
 	patience time.Duration // with one of an earlier run, that it answers
 	same     bool          // what was left by an earlier run has this very configuration
@@ -175,6 +182,9 @@ func (p *private) answers(ctx context.Context) error {
 func (p *private) start() (*process, error) {
 	if _, err := freeAddress(p.reach.SIP); err != nil { // Asterisk would run without it
 		return nil, fmt.Errorf("listen for SIP on %s: %w", p.reach.SIP, err)
+	}
+	if err := p.anew(); err != nil {
+		return nil, err
 	}
 	out, err := os.OpenFile(filepath.Join(p.dir, "log", "console"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {

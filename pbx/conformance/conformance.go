@@ -70,6 +70,7 @@ func Run(t *testing.T, start Start) {
 		{"input", input},
 		{"engine", engine},
 		{"acceptance", acceptance},
+		{"secure", secure},
 	} {
 		for _, c := range group.cases {
 			places <- struct{}{}

@@ -2,6 +2,7 @@ package simcarrier
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -17,8 +18,9 @@ const maxRecords = 20_000
 
 // CarrierConfig is what a simulated carrier is like.
 type CarrierConfig struct {
-	Listen         string // host:port, port 0: any; "" is 127.0.0.1:0
-	User, Password string // asked for by digest (RFC 3261 section 22) if User is not empty
+	Listen         string      // host:port, port 0: any; "" is 127.0.0.1:0
+	User, Password string      // asked for by digest (RFC 3261 section 22) if User is not empty
+	TLS            *tls.Config // spoken in place of TCP, with the carrier's certificate; nil: none
 	Default        Behaviour
 	Numbers        map[string]Behaviour // by the user part of the request URI
 	Told           func(Record)         // told of each call when it is answered and when it ends; must not wait; may be nil
@@ -46,7 +48,7 @@ func Start(ctx context.Context, c CarrierConfig) (*Carrier, error) {
 	}
 	carrier := &Carrier{config: c, changed: make(chan struct{}), live: map[*Record]*media{}}
 	var err error
-	if carrier.e, err = newEndpoint(c.Listen, c.Log, carrier.take); err != nil {
+	if carrier.e, err = newEndpoint(c.Listen, c.TLS, c.Log, carrier.take); err != nil {
 		return nil, err
 	}
 	carrier.e.serve()
@@ -54,7 +56,7 @@ func Start(ctx context.Context, c CarrierConfig) (*Carrier, error) {
 	return carrier, nil
 }
 
-// Addr is the host:port of the carrier, for SIP over UDP and TCP.
+// Addr is the host:port of the carrier, for SIP over UDP and TCP, or TLS.
 func (c *Carrier) Addr() string { return c.e.addr.String() }
 
 // Close hangs up what is left and returns when no goroutine and no port is.

@@ -2,6 +2,7 @@ package simcarrier
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,7 @@ type endpoint struct {
 	take func(*exchange) // INVITE outside a dialog, and REGISTER; in a goroutine of its own
 	udp  net.PacketConn
 	tcp  net.Listener
+	over string          // what it takes streams by: tcp or tls
 	ctx  context.Context // ends when closing begins
 	stop context.CancelFunc
 
@@ -41,18 +43,19 @@ type endpoint struct {
 	dialogs   map[string]*dialog
 	exchanges map[string]*exchange            // requests received, by branch
 	waiting   map[string]chan<- *sip.Response // requests sent, by branch and method
-	streams   map[string]net.Conn             // TCP, by the other side's address
+	streams   map[string]net.Conn             // TCP or TLS, by the other side's address
 }
 
 // link is the way a message came, and its answers take.
 type link struct {
-	transport string // udp or tcp
+	transport string // udp, tcp or tls
 	addr      net.Addr
-	stream    net.Conn // TCP
+	stream    net.Conn // TCP or TLS
 }
 
-// newEndpoint binds addr. With port 0 it takes one that is free for both transports. Nothing is served before serve.
-func newEndpoint(addr string, log *slog.Logger, take func(*exchange)) (*endpoint, error) {
+// newEndpoint binds addr. With port 0 it takes one that is free for both transports. With secure TLS is spoken in place of
+// TCP. Nothing is served before serve.
+func newEndpoint(addr string, secure *tls.Config, log *slog.Logger, take func(*exchange)) (*endpoint, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -61,9 +64,12 @@ func newEndpoint(addr string, log *slog.Logger, take func(*exchange)) (*endpoint
 		return nil, fmt.Errorf("listen for SIP on %s: %w", addr, err)
 	}
 	e := &endpoint{
-		addr: tcp.Addr().(*net.TCPAddr).AddrPort(), log: log, take: take, udp: udp, tcp: tcp,
+		addr: tcp.Addr().(*net.TCPAddr).AddrPort(), log: log, take: take, udp: udp, tcp: tcp, over: "tcp",
 		dialogs: map[string]*dialog{}, exchanges: map[string]*exchange{},
 		waiting: map[string]chan<- *sip.Response{}, streams: map[string]net.Conn{},
+	}
+	if secure != nil {
+		e.tcp, e.over = tls.NewListener(tcp, secure), "tls"
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	return e, nil
@@ -164,7 +170,7 @@ func (e *endpoint) acceptTCP() {
 	}
 }
 
-// addStream reads a TCP connection until it ends.
+// addStream reads a connection until it ends.
 func (e *endpoint) addStream(s net.Conn) {
 	addr := s.RemoteAddr().String()
 	e.mu.Lock()
@@ -178,7 +184,7 @@ func (e *endpoint) addStream(s net.Conn) {
 				break
 			}
 			err = parser.ParseSIPStream(buf[:n], func(msg sip.Message) {
-				e.receive(msg, link{transport: "tcp", addr: s.RemoteAddr(), stream: s})
+				e.receive(msg, link{transport: e.over, addr: s.RemoteAddr(), stream: s})
 			})
 			if err != nil && !errors.Is(err, sip.ErrParseSipPartial) {
 				e.log.Warn("not a SIP message", "from", addr, "error", err)
@@ -204,7 +210,8 @@ func (e *endpoint) write(msg sip.Message, l link) error {
 	return err
 }
 
-// linkTo finds or makes the way to a host:port.
+// linkTo finds or makes the way to a host:port. By TLS there is only one that the other side has made: it has no
+// certificate of its own.
 func (e *endpoint) linkTo(ctx context.Context, transport, addr string) (link, error) {
 	if transport == "udp" {
 		to, err := net.ResolveUDPAddr("udp", addr)
@@ -212,8 +219,14 @@ func (e *endpoint) linkTo(ctx context.Context, transport, addr string) (link, er
 	}
 	e.mu.Lock()
 	s, ok := e.streams[addr]
+	if !ok && transport == "tls" {
+		s = e.fromHost(addr)
+	}
 	e.mu.Unlock()
-	if !ok {
+	if s == nil {
+		if transport == "tls" {
+			return link{}, fmt.Errorf("no connection from %s", addr)
+		}
 		var err error
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: e.addr.Addr().AsSlice()}} // the other side may know us by it
 		if s, err = dialer.DialContext(ctx, "tcp", addr); err != nil {
@@ -222,6 +235,17 @@ func (e *endpoint) linkTo(ctx context.Context, transport, addr string) (link, er
 		e.addStream(s)
 	}
 	return link{transport: transport, addr: s.RemoteAddr(), stream: s}, nil
+}
+
+// fromHost gives a connection that came from the host of an address, or nil.
+func (e *endpoint) fromHost(addr string) net.Conn {
+	host, _, _ := net.SplitHostPort(addr)
+	for from, s := range e.streams {
+		if its, _, _ := net.SplitHostPort(from); its == host {
+			return s
+		}
+	}
+	return nil
 }
 
 func (e *endpoint) receive(msg sip.Message, l link) {
@@ -241,8 +265,8 @@ func (e *endpoint) receive(msg sip.Message, l link) {
 // contact is the address for requests within our dialogs.
 func (e *endpoint) contact(transport string) *sip.ContactHeader {
 	uri := sip.Uri{Scheme: "sip", User: "sim", Host: e.addr.Addr().String(), Port: int(e.addr.Port())}
-	if transport == "tcp" {
-		uri.UriParams.Add("transport", "tcp")
+	if transport != "udp" {
+		uri.UriParams.Add("transport", transport)
 	}
 	return &sip.ContactHeader{Address: uri}
 }

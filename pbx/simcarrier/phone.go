@@ -66,7 +66,7 @@ func NewPhone(ctx context.Context, c PhoneConfig) (*Phone, error) {
 	if c.Transport == "" {
 		c.Transport = "udp"
 	}
-	e, err := newEndpoint(c.Listen, c.Log, func(x *exchange) { x.final(480) })
+	e, err := newEndpoint(c.Listen, nil, c.Log, func(x *exchange) { x.final(480) })
 	if err != nil {
 		return nil, err
 	}

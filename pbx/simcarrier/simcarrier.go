@@ -77,7 +77,7 @@ type Record struct {
 	CallID      string
 	Number      string // user part of the request URI
 	Caller      string // user part of From
-	Transport   string // udp or tcp
+	Transport   string // udp, tcp or tls
 	Offer       string // the SDP offered
 	Supported   string // Supported header of the INVITE
 	Received    time.Time

@@ -57,7 +57,7 @@ func (e *endpoint) transact(ctx context.Context, req *sip.Request, transport str
 	giveUp, expired, pause, heard := ctx.Done(), time.After(timeout), t1, false
 	gaveUp := false
 	again := time.After(pause)
-	if transport == "tcp" {
+	if transport != "udp" {
 		again = nil
 	}
 	for {

@@ -44,6 +44,8 @@ func NewOperator(t testing.TB) *Operator {
 	for _, transport := range []string{"udp", "tcp"} {
 		files["pjsip.conf"] += fmt.Sprintf("\n[%s]\ntype = transport\nprotocol = %s\nbind = %s\n", transport, transport, o.SIP)
 	}
+	_, secure, _ := net.SplitHostPort(free(t))
+	files["pjsip.conf"] = strings.ReplaceAll(files["pjsip.conf"], "0.0.0.0:5061", "127.0.0.1:"+secure)
 	files["logger.conf"] = "[general]\n\n[logfiles]\nmessages => warning,error\n"
 	files["asterisk.conf"] = "[directories]\nastmoddir => " + folder + "/modules\nastdatadir => " + folder + "/data\n"
 	for key, dir := range map[string]string{
@@ -80,6 +82,27 @@ func (o *Operator) Start() {
 			o.t.Fatal("the operator's Asterisk does not start")
 		}
 	}
+}
+
+// Secure adds a transport for a trunk over TLS that has authorities of its own, as docs/asterisk.md has it for one of the
+// system's, and starts Asterisk anew.
+func (o *Operator) Secure(trunk, authorities string) {
+	o.t.Helper()
+	file := filepath.Join(o.dir, "etc", trunk+".pem")
+	if err := os.WriteFile(file, []byte(authorities), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	o.Rewrite("pjsip.conf", func(old string) string {
+		_, lines, _ := strings.Cut(old, "[tls~system]")
+		lines, _, _ = strings.Cut(lines, "\n\n")
+		lines = strings.ReplaceAll(lines, "/etc/ssl/certs/ca-certificates.crt", file)
+		_, port, _ := strings.Cut(lines, "127.0.0.1:")
+		port, _, _ = strings.Cut(port, "\n")
+		lines = strings.ReplaceAll(lines, "127.0.0.1:"+port, free(o.t))
+		return old + "\n[tls~" + trunk + "]" + lines + "\n"
+	})
+	o.Kill()
+	o.Start()
 }
 
 // Kill ends Asterisk at once, as a crash does.
