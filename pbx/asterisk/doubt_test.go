@@ -89,6 +89,15 @@ func TestListsWithoutACall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			sweeps := false // what belongs to nobody is taken away from then on
+			select {
+			case <-later.recovered:
+				sweeps = true
+			default:
+			}
+			if found := len(got) > 0; sweeps != found {
+				t.Errorf("found out: %t, swept: %t", found, sweeps)
+			}
 			return len(got) > 0
 		}
 		for range 20 {
