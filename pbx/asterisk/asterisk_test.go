@@ -3,6 +3,7 @@ package asterisk
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -157,44 +158,72 @@ func TestAsteriskKilled(t *testing.T) {
 	}
 }
 
-// TestTrunkOfTheDay: a trunk that is added or moved takes effect, and a call that runs does not notice.
+// TestTrunkOfTheDay: a trunk that is added, moved, disabled or removed is so to Asterisk in a moment, and talks over it do not
+// notice.
 func TestTrunkOfTheDay(t *testing.T) {
 	var carriers []*simcarrier.Carrier
 	for range 2 {
-		c, err := simcarrier.Start(context.Background(), simcarrier.CarrierConfig{})
+		c, err := simcarrier.Start(context.Background(), simcarrier.CarrierConfig{Default: simcarrier.Behaviour{Sound: simcarrier.Tone}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
 		carriers = append(carriers, c)
 	}
-	errs := make(chan error, 1)
-	dial := make(chan struct{})
+	talks := make(chan error, 1)
 	r := start(t, func(ctx context.Context, r *rig, in pbx.Leg) {
 		_ = in.Answer(ctx)
-		for range dial {
-			to := pbx.Target{Trunk: routing.Trunk{Code: "t"}, Number: friend, RingTimeout: time.Minute, Limit: time.Minute}
-			far, err := r.Dial(ctx, in, to)
-			if err == nil {
-				far.Hangup(pbx.NormalClearing)
-			}
-			errs <- err
+		to := pbx.Target{Trunk: routing.Trunk{Code: "t"}, Number: friend, RingTimeout: time.Minute, Limit: time.Minute}
+		far, err := r.Dial(ctx, in, to)
+		if err == nil {
+			_, err = r.Bridge(in, far)
+		}
+		if talks <- err; err == nil {
+			<-in.Done()
 		}
 	})
-	running := r.call()
-	for _, c := range carriers {
-		r.trunks.Store(&[]routing.Trunk{{Code: "t", Address: c.Addr(), Enabled: true}})
-		for len(c.Calls()) == 0 {
-			dial <- struct{}{}
-			<-errs // until it is known, or where it was
-			if r.ctx.Err() != nil {
-				t.Fatal("the trunk is not taken up")
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for !is() {
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.ctx.Done():
+				t.Fatalf("%s: waited in vain", what)
 			}
 		}
 	}
-	close(dial)
-	if byPeer, _ := running.EndedByPeer(); byPeer && running.Lasted() < time.Second {
-		t.Error("the running call was touched")
+	told := func(want string) bool {
+		r.private.peering.Lock()
+		defer r.private.peering.Unlock()
+		return strings.Contains(string(r.private.written), want)
+	}
+	trunk := routing.Trunk{Code: "t", Enabled: true, Probe: 60}
+	var running []*simcarrier.Call
+	for _, c := range carriers {
+		trunk.Address = c.Addr()
+		r.trunks.Store(&[]routing.Trunk{trunk})
+		await("a call to where the trunk goes now", func() bool {
+			call := r.call()
+			if err := wait(r, talks); err == nil {
+				running = append(running, call) // maybe to where it was
+			}
+			return len(c.Calls()) > 0
+		})
+	}
+	trunk.Enabled = false
+	r.trunks.Store(&[]routing.Trunk{trunk})
+	await("a trunk that is disabled", func() bool { return told("qualify_frequency = 0") })
+	r.trunks.Store(&[]routing.Trunk{})
+	await("a trunk that is removed", func() bool { return !told(trunkEndpoint("t")) })
+	await("an Asterisk without it", func() bool {
+		status, _ := r.ari.send(r.ctx, http.MethodGet, made("endpoint", trunkEndpoint("t")).path(), nil, nil)
+		return status == http.StatusNotFound
+	})
+	for i, call := range running {
+		before := call.Heard().Tone
+		if err := call.WaitHeard(r.ctx, func(h simcarrier.Heard) bool { return h.Tone >= before+5 }); err != nil {
+			t.Errorf("talk %d of %d was touched: %v", i+1, len(running), err)
+		}
 	}
 }
 

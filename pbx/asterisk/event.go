@@ -23,6 +23,8 @@ type event struct {
 	TechCause   int      `json:"tech_cause"` // the SIP status
 	Playback    playback // of PlaybackFinished
 	EventName   string   `json:"eventname"` // of ChannelUserevent
+
+	raw []byte // as Asterisk has sent it
 }
 
 type channel struct {

@@ -18,6 +18,7 @@ const (
 	pingEvery  = 3 * time.Second // with as long for the answer, a connection that hangs is noticed within ten
 	pushEvery  = time.Second     // trunks and providers that changed take effect
 	maxEvent   = 1 << 20         // bytes
+	mostSaid   = 2000            // of them, that the log has of an event that nobody understands
 	reconnect  = 100 * time.Millisecond
 	reconnects = 5 * time.Second // the longest between two tries
 	startTime  = 5 * time.Second // that Asterisk takes to start, and some
@@ -106,9 +107,10 @@ func (e *Engine) followOnce(ctx context.Context) (opened bool, err error) {
 		}
 		var ev event
 		if err := json.Unmarshal(raw, &ev); err != nil {
-			e.log.Warn("event of Asterisk not understood", "event", string(raw[:min(len(raw), 500)]), "err", err)
+			e.log.Warn("event of Asterisk not understood", "event", string(raw[:min(len(raw), mostSaid)]), "err", err)
 			continue
 		}
+		ev.raw = raw
 		e.take(ev)
 	}
 }
@@ -181,7 +183,7 @@ func (e *Engine) take(ev event) {
 	case l != nil:
 		l.take(ev)
 	default:
-		e.log.Debug("event of no call of ours", "type", ev.Type, "channel", ev.about())
+		e.log.Debug("event of no call of ours", "event", string(ev.raw[:min(len(ev.raw), mostSaid)]))
 	}
 }
 
