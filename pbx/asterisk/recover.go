@@ -95,7 +95,7 @@ func (e *Engine) recover(ctx context.Context, s scene, c pbx.Unled) (left pbx.Le
 	}
 	left, certain = s.told(c)
 	remains, dialling, hidden := s.remains(c.Call)
-	if !certain && !dialling && e.inherits && (!e.missing(c.Call, s.at, hidden) || !e.gone(ctx, s, c.Call)) {
+	if !certain && !dialling && e.inherits && (!e.missing(c.Call, s.at, hidden) || len(remains) == 0 && !e.gone(ctx, s, c.Call)) {
 		return left, false
 	}
 	delete(e.missed, c.Call)

@@ -1,8 +1,9 @@
 package asterisktest
 
 import (
+	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -27,8 +28,12 @@ func Reap(t testing.TB, state string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", reaper, "reaper", state)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
-	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &said
+	said, err := os.Create(filepath.Join(t.TempDir(), "said")) // no goroutine copies a file
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stdout, cmd.Stderr = said, said
 	over, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -39,7 +44,8 @@ func Reap(t testing.TB, state string) {
 	t.Cleanup(func() {
 		over.Close()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("Asterisk in %s: %v: %s", state, err, said.String())
+			text, _ := os.ReadFile(said.Name())
+			t.Errorf("Asterisk in %s: %v: %s", state, err, text)
 		}
 	})
 }
