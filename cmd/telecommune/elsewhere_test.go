@@ -30,6 +30,7 @@ func joining(t *testing.T, o *asterisktest.Operator) string {
 
 // TestServeElsewhere: a serve that joins an operator's Asterisk carries a call, has it in the books, and ends in order.
 func TestServeElsewhere(t *testing.T) {
+	t.Parallel()
 	operator, state := asterisktest.NewOperator(t), freshState(t)
 	s := startServe(t, state, joining(t, operator))
 	if s.sip != operator.URL {
@@ -88,6 +89,7 @@ func connected(t *testing.T, carrier *simcarrier.Carrier, phone *simcarrier.Phon
 // TestServeIsNotLetIn: what is wrong with the way to an operator's Asterisk is said in one line with what mends it, and serve
 // waits for that; it can be ended meanwhile.
 func TestServeIsNotLetIn(t *testing.T) {
+	t.Parallel()
 	operator := asterisktest.NewOperator(t)
 	fix := regexp.MustCompile(`level=ERROR msg="Asterisk does not take us.*" fix="(.*)"`)
 	for what, tt := range map[string]struct{ url, password, fix string }{
@@ -114,6 +116,7 @@ func TestServeIsNotLetIn(t *testing.T) {
 // TestKilledElsewhere kills serve while calls are at all stages on an operator's Asterisk, of which nothing is known but what
 // it has and the signs of life. Talks are led on and charged exactly, the others for no more than was delivered.
 func TestKilledElsewhere(t *testing.T) {
+	t.Parallel()
 	operator := asterisktest.NewOperator(t)
 	k := newKilling(t, freshState(t), joining(t, operator), operator, 3)
 	k.begin()
@@ -125,6 +128,7 @@ func TestKilledElsewhere(t *testing.T) {
 // TestHeirElsewhere: while a serve stands still, a newer run of its node leads the calls on; when it goes on, it ends without
 // hanging any up.
 func TestHeirElsewhere(t *testing.T) {
+	t.Parallel()
 	operator, state := asterisktest.NewOperator(t), freshState(t)
 	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()}) // kept up
 	if err != nil {
