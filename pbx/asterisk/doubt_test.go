@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,8 +55,14 @@ func TestSilentWhileSweeping(t *testing.T) {
 }
 
 // TestListsWithoutACall: that all lists lack a call of an earlier run is no proof that it is over; that there is no such
-// channel is.
+// channel is. Its attempts have channels of their own, the first as well as the last that is looked for.
 func TestListsWithoutACall(t *testing.T) {
+	for _, attempt := range []int{1, mostAttempts} {
+		t.Run(strconv.Itoa(attempt), func(t *testing.T) { listsWithout(t, attempt) })
+	}
+}
+
+func listsWithout(t *testing.T, attempt int) {
 	follow(t, func(f *followed) {
 		caller, _ := f.call()
 		var far *party
@@ -64,10 +72,11 @@ func TestListsWithoutACall(t *testing.T) {
 		}
 		call := uuid.New()
 		if _, err := f.engine.Dial(context.Background(), caller, pbx.Target{
-			Call: call, Attempt: 2, Trunk: routing.Trunk{Code: "t", Address: "carrier.example:5060"}, Number: friend, RingTimeout: time.Minute,
+			Call: call, Attempt: attempt, Trunk: routing.Trunk{Code: "t", Address: "carrier.example:5060"}, Number: friend, RingTimeout: time.Minute,
 		}); err != nil {
 			t.Fatal(err)
 		}
+		var fails atomic.Bool // to tell of a channel
 		f.refuses(func(w http.ResponseWriter, r *request) bool {
 			switch {
 			case r.Method != http.MethodGet:
@@ -77,13 +86,19 @@ func TestListsWithoutACall(t *testing.T) {
 			case r.URL.Path == "/ari/applications/"+appName:
 				reply(w, http.StatusOK, jsonObject{"channel_ids": []string{}})
 				return true
+			case strings.HasPrefix(r.URL.Path, "/ari/channels/") && fails.Load():
+				w.WriteHeader(http.StatusInternalServerError)
+				return true
 			}
 			return false
 		})
-		later := newEngine(f.engine.conf, f.engine.ari)
-		later.inherits = true
-		close(later.ready)
-		told := func() bool {
+		run := func() *Engine {
+			later := newEngine(f.engine.conf, f.engine.ari)
+			later.inherits = true
+			close(later.ready)
+			return later
+		}
+		told := func(later *Engine) bool {
 			t.Helper()
 			got, err := later.Recover(context.Background(), []pbx.Unled{{Call: call}})
 			if err != nil {
@@ -100,16 +115,29 @@ func TestListsWithoutACall(t *testing.T) {
 			}
 			return len(got) > 0
 		}
+		later := run()
 		for range 20 {
-			if told() {
+			if told(later) {
 				t.Fatal("a call that goes on is taken for over")
 			}
 			time.Sleep(time.Second)
 		}
 		f.leaves(far, 16, 0)
 		time.Sleep(2 * lookAgain)
-		if !told() {
+		fails.Store(true)
+		if told(later) {
+			t.Error("a question that fails is taken for an end")
+		}
+		fails.Store(false)
+		if !told(later) {
 			t.Error("a call that is over is not found to be")
+		}
+		if later = run(); told(later) {
+			t.Error("a call is taken for over at first sight")
+		}
+		time.Sleep(lookAgain)
+		if !told(later) {
+			t.Error("a call that is over is not found to be by another run")
 		}
 	})
 }

@@ -369,16 +369,16 @@ func TestSweep(t *testing.T) {
 		l, _ := f.call()
 		f.deaf()
 		orphan := f.arrive("pstn", "", access.Digits(), nil)
-		times := 0
+		times := map[string]int{}
 		f.refuses(func(w http.ResponseWriter, r *request) bool {
-			if r.Method != http.MethodGet || r.URL.Path != "/ari/applications/"+appName {
+			if r.Method != http.MethodGet || r.URL.Path != "/ari/applications/"+appName && r.URL.Path != "/ari/bridges" {
 				return false
 			}
-			times++
-			switch times {
-			case 1, 3:
+			times[r.URL.Path]++
+			switch n := times[r.URL.Path]; {
+			case n%2 == 1:
 				w.WriteHeader(http.StatusInternalServerError)
-			case 2:
+			case n == 2:
 				_, _ = w.Write([]byte(`{"name":"telecommune"}`))
 			default:
 				return false
@@ -388,7 +388,7 @@ func TestSweep(t *testing.T) {
 		f.scripted.mu.Lock()
 		f.bridges["lonely"] = true
 		f.scripted.mu.Unlock()
-		time.Sleep(30 * time.Second)
+		time.Sleep(45 * time.Second)
 		f.scripted.mu.Lock()
 		if orphan.by != asked || l.ctx.Err() != nil || len(f.bridges) > 0 {
 			t.Errorf("ended by %q, bridges %v", orphan.by, f.bridges)
@@ -402,6 +402,34 @@ func TestSweep(t *testing.T) {
 		if late.by != forItself || len(f.engine.all()) != 2 {
 			t.Errorf("ended by %q", late.by)
 		}
+	})
+}
+
+// TestSweepWaits: in an Asterisk that an earlier run has left, a channel may be of a call that goes on until all are known.
+func TestSweepWaits(t *testing.T) {
+	follow(t, func(f *followed) {
+		l, who := f.call()
+		later := newEngine(f.engine.conf, f.engine.ari)
+		later.inherits, later.proved = true, time.Now().Add(time.Hour)
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			later.sweep(ctx)
+			close(ended)
+		}()
+		time.Sleep(10 * sweepEvery)
+		if l.ctx.Err() != nil {
+			t.Errorf("a channel that may be of a call is hung up: %+v", l.End())
+		}
+		close(later.recovered)
+		time.Sleep(3 * sweepEvery)
+		f.scripted.mu.Lock()
+		if who.by != asked {
+			t.Errorf("what nobody leads has ended by %q", who.by)
+		}
+		f.scripted.mu.Unlock()
+		stop()
+		<-ended
 	})
 }
 

@@ -80,6 +80,9 @@ func TestOver(t *testing.T) {
 	if got := traces["1.0"].answered; !got.Equal(at(2)) {
 		t.Errorf("answered at %s", got)
 	}
+	if !note(traces, []byte(`{"eventtype":"CHAN_END","eventtime":"1795835276.000000","uniqueid":"1.0"}`)) || !traces["1.0"].ended.Equal(at(6)) {
+		t.Errorf("without a hang-up it ended at %s", traces["1.0"].ended)
+	}
 	for what, tt := range map[string]struct {
 		trace trace
 		want  time.Time
@@ -130,7 +133,11 @@ func TestHistoryIsTurned(t *testing.T) {
 	if _, err := os.Stat(name); err == nil {
 		t.Error("a long file goes on")
 	}
-	got := p.history(slog.New(slog.DiscardHandler))
+	log := &bytes.Buffer{}
+	got := p.history(slog.New(slog.NewTextHandler(log, nil)))
+	if log.Len() > 0 {
+		t.Errorf("of where it is torn the log says %s", log)
+	}
 	if got["2.0"].started.IsZero() || !got["1.0"].started.IsZero() {
 		t.Errorf("%+v", got)
 	}

@@ -1,6 +1,7 @@
 package asterisk
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"telecommune/pbx"
 	"telecommune/pbx/asterisk/asterisktest"
@@ -49,6 +52,61 @@ func TestProcessOfAnother(t *testing.T) {
 	}
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("it was not asked to end: %v", err)
+	}
+}
+
+// TestStubborn: one that does not end when it is asked to is killed.
+func TestStubborn(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sh", "-c", `trap "" TERM; echo; while :; do read line; done`)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := launch(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it hears nothing from here on
+		t.Error(err)
+	}
+	if err := p.end(); err != nil {
+		p.Kill() //nolint:errcheck // it is
+		t.Error(err)
+	}
+}
+
+// TestLaunched: a process is in a session of its own, and may write no more than both we and the system allow.
+func TestLaunched(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "read line")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := launch(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { <-p.ended }()
+	defer in.Close()
+	if sid, err := unix.Getsid(p.Pid); err != nil || sid != p.Pid {
+		t.Errorf("it is in session %d, %v: what is typed at our terminal ends it", sid, err)
+	}
+	const most = 1 << 20
+	if err := unix.Prlimit(p.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: most, Max: most}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[uint64]uint64{most / 2: most / 2, 2 * most: most} {
+		var is unix.Rlimit
+		err := errors.Join(boundFiles(p.Pid, asked), unix.Prlimit(p.Pid, unix.RLIMIT_FSIZE, nil, &is))
+		if err != nil || is.Cur != want || is.Max != most {
+			t.Errorf("%+v, %v; want %d at most", is, err, want)
+		}
 	}
 }
 
@@ -94,13 +152,9 @@ func TestLeftRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { runs.end() })                   //nolint:errcheck // it has ended as a rule
-	if err := first.answers(t.Context()); err != nil { // before, it is a shell that becomes an Asterisk
-		t.Fatal(err)
-	}
-
-	// While a program takes the place of another, the system tells no arguments of the process.
+	t.Cleanup(func() { runs.end() }) //nolint:errcheck // it has ended as a rule
 	first.patience = time.Minute
+	// Before, it is a shell that becomes an Asterisk, and meanwhile the system tells no arguments of the process.
 	if err := first.answers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +164,11 @@ func TestLeftRunning(t *testing.T) {
 		t.Fatalf("it is looked for at %+v, and is at %+v", again.reach, first.reach)
 	}
 	left, err := again.takeOver(t.Context(), log)
-	if err != nil || left == nil || left.Pid != runs.Pid {
+	if err != nil || left == nil {
 		t.Fatalf("%v, %v; want process %d", left, err, runs.Pid)
+	}
+	if left.Pid != runs.Pid {
+		t.Fatalf("process %d is taken over, want %d", left.Pid, runs.Pid)
 	}
 	if !again.taken {
 		t.Error("it is taken for one that was started now")
@@ -146,8 +203,8 @@ func TestLeftRunning(t *testing.T) {
 		t.Fatalf("%v is taken over, %v", left, err)
 	}
 	select {
-	case <-runs.ended:
-	default:
+	case <-runs.ended: // which we learn as its parent, in a moment
+	case <-time.After(finishTime):
 		t.Fatal("what can't be taken over runs on")
 	}
 }

@@ -151,3 +151,13 @@ func TestResume(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingInherited: in an Asterisk that we have started no call of an earlier run goes on, and nothing is waited for.
+func TestNothingInherited(t *testing.T) {
+	e := newEngine(Config{}, nil)
+	close(e.ready)
+	told, err := e.Recover(t.Context(), []pbx.Unled{{Call: lost}})
+	if left, ok := told[lost]; err != nil || !ok || left != (pbx.Left{}) {
+		t.Errorf("%v, %v", told, err)
+	}
+}
