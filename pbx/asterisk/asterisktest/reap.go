@@ -27,7 +27,7 @@ exit 1`
 func Reap(t testing.TB, state string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", reaper, "reaper", state)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}      // Ctrl-C is not for it
 	said, err := os.Create(filepath.Join(t.TempDir(), "said")) // no goroutine copies a file
 	if err != nil {
 		t.Fatal(err)
