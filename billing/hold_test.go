@@ -138,6 +138,41 @@ func TestAuthoriseRefused(t *testing.T) {
 }
 
 // TestEnterpriseThatDoesNotWork: its callers are known and make no calls, whatever credit they have; they get it back.
+// Who calls again at once, or somebody else on the account, has what the call that is over held: its end does not go on
+// waiting for others.
+func TestAuthoriseAfterACallThatIsOver(t *testing.T) {
+	h := newHouse(t)
+	for code, limits := range map[string]billing.Limits{
+		"credit": {}, "calls": {MaxCalls: 1}, "hour": {MaxPerHour: 6 * money.Cent},
+	} {
+		credit := money.Unit
+		if code == "credit" {
+			credit = 6 * money.Cent
+		}
+		h.limited(t, code, credit, limits)
+		billing.Linger(h.Service)
+		first := request(code, 60)
+		if _, err := h.Authorise(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		settled := make(chan error, 1)
+		go func() { settled <- h.Settle(t.Context(), settlement(first.Call, 0)) }()
+		for deadline := time.Now().Add(1500 * time.Millisecond); ; { // after two seconds it is stored by itself
+			_, err := h.Authorise(t.Context(), request(code, 60))
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("%s: %v", code, err)
+				break
+			}
+		}
+		if err := <-settled; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestEnterpriseThatDoesNotWork(t *testing.T) {
 	h := newHouse(t)
 	h.account(t, "ana", money.Unit)

@@ -56,6 +56,9 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 		return Hold{}, err
 	}
 	hold, err := s.hold(ctx, r, most, least)
+	if full(err) && s.settlements.Flush(ctx) { // a call that is over may still hold what this one needs
+		hold, err = s.hold(ctx, r, most, least)
+	}
 	if doubtful(err) && ctx.Err() == nil {
 		hold, err = s.hold(ctx, r, most, least) // the same call id: finds what was stored
 	}
@@ -63,6 +66,11 @@ func (s *Service) authorise(ctx context.Context, r Request) (Hold, error) {
 		s.doubt(r.Call)
 	}
 	return hold, translate(err)
+}
+
+// full tells whether a hold was refused for what other calls of the account have.
+func full(err error) bool {
+	return errors.Is(err, ErrInsufficientCredit) || errors.Is(err, ErrTooManyCalls) || errors.Is(err, ErrSpendLimit)
 }
 
 // spendable is what a call may spend by the limits of its account, of which l is a row with its balance locked; NULL when

@@ -6,8 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +41,10 @@ type Group[T, R any] struct {
 	patience time.Duration
 	write    Write[T, R]
 
+	hurry chan struct{} // ends a gathering
+
 	mu        sync.Mutex
+	inside    map[*waiter[T, R]]bool // all that have no answer yet
 	waiting   []*waiter[T, R]
 	gathering bool
 	writers   int // at work
@@ -58,22 +63,26 @@ type Answer[R any] struct {
 }
 
 type waiter[T, R any] struct {
-	item   T
-	answer chan Answer[R] // has room for the one answer, so nobody waits for a caller that left
+	item     T
+	answer   chan Answer[R] // has room for the one answer, so nobody waits for a caller that left
+	answered chan struct{}  // closed then
 }
 
 // NewGroup makes a group. Who finds no transaction running waits as long as gather for others to come, since what a
 // transaction costs the server is mostly its own; with 0 he goes alone. A transaction may take as long as patience, then
 // its callers get an error and the next one begins; what a database that hangs leaves behind is counted by the guard.
 func NewGroup[T, R any](db *sqlx.DB, guard *Guard, gather, patience time.Duration, write Write[T, R]) *Group[T, R] {
-	return &Group[T, R]{db: db, guard: guard, gather: gather, patience: patience, write: write}
+	return &Group[T, R]{
+		db: db, guard: guard, gather: gather, patience: patience, write: write,
+		hurry: make(chan struct{}, 1), inside: map[*waiter[T, R]]bool{},
+	}
 }
 
 // Do writes an item together with those of other callers and gives its answer. An error of the database may mean "stored
 // all the same", and when ctx ends the item is still written if it can be: it bears a key that makes a repetition
 // harmless. ErrFull, ErrHangs.
 func (g *Group[T, R]) Do(ctx context.Context, item T) (R, error) {
-	w := &waiter[T, R]{item, make(chan Answer[R], 1)}
+	w := &waiter[T, R]{item, make(chan Answer[R], 1), make(chan struct{})}
 	if !g.enter(w) {
 		var zero R
 		return zero, ErrFull
@@ -87,13 +96,34 @@ func (g *Group[T, R]) Do(ctx context.Context, item T) (R, error) {
 	}
 }
 
+// Flush has all that is with the group now written at once, and waits for it or for the end of ctx. It tells whether there was
+// anything.
+func (g *Group[T, R]) Flush(ctx context.Context) bool {
+	g.mu.Lock()
+	inside := slices.Collect(maps.Keys(g.inside))
+	if g.gathering {
+		select {
+		case g.hurry <- struct{}{}:
+		default:
+		}
+	}
+	g.mu.Unlock()
+	for _, w := range inside {
+		select {
+		case <-w.answered:
+		case <-ctx.Done():
+		}
+	}
+	return len(inside) > 0
+}
+
 func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) >= maxWaiting {
 		return false
 	}
-	g.waiting = append(g.waiting, w)
+	g.waiting, g.inside[w] = append(g.waiting, w), true
 	if g.writers < groupWriters && !g.gathering {
 		g.writers++
 		g.gathering = g.gather > 0
@@ -105,7 +135,10 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 // work writes group after group until nobody waits.
 func (g *Group[T, R]) work() {
 	if g.gather > 0 {
-		time.Sleep(g.gather)
+		select {
+		case <-time.After(g.gather):
+		case <-g.hurry:
+		}
 		g.mu.Lock()
 		g.gathering = false
 		g.mu.Unlock()
@@ -119,14 +152,23 @@ func (g *Group[T, R]) work() {
 		answers, err := Await(ctx, g.guard, func(ctx context.Context) ([]Answer[R], error) { return g.split(ctx, items), nil }, nil)
 		cancel()
 		for i, w := range group {
-			if err != nil {
-				w.answer <- Answer[R]{Err: err}
-			} else {
-				w.answer <- answers[i]
+			a := Answer[R]{Err: err}
+			if err == nil {
+				a = answers[i]
 			}
+			g.leave(w, a)
 		}
 		runtime.Gosched() // who was answered and has more to write, as a loop has, comes now and not in the group after the next
 	}
+}
+
+// leave gives an item its answer.
+func (g *Group[T, R]) leave(w *waiter[T, R], a Answer[R]) {
+	g.mu.Lock()
+	delete(g.inside, w)
+	g.mu.Unlock()
+	w.answer <- a
+	close(w.answered)
 }
 
 // next gives a writer that has written some items its next ones: its share of all there are, so that there be as many for

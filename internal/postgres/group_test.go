@@ -135,6 +135,30 @@ func TestGroupGathers(t *testing.T) {
 	}
 }
 
+// Who can't wait has what gathers written at once.
+func TestGroupFlush(t *testing.T) {
+	g := bookGroup(pgtest.New(t), time.Hour, time.Minute, func([]int) {})
+	if g.Flush(t.Context()) {
+		t.Error("nothing was there to write")
+	}
+	for n := range 2 { // a second time, too
+		written := make(chan error, 1)
+		go func() {
+			_, err := g.Do(t.Context(), n)
+			written <- err
+		}()
+		for postgres.Waiting(g) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if !g.Flush(t.Context()) {
+			t.Error("something was there to write")
+		}
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A transaction that hangs is given up, and those after it go on. Whoever was in it may have been written.
 func TestGroupHangs(t *testing.T) {
 	db := pgtest.New(t)
