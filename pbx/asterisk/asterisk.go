@@ -315,7 +315,7 @@ func (e *Engine) add(l *leg) bool {
 		return false
 	}
 	e.legs[l.id] = l
-	if !e.connected { // what happens to it is not heard
+	if !e.connected && l.unseen.IsZero() { // what happens to it is not heard
 		l.unseen = time.Now()
 	}
 	return true

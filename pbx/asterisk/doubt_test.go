@@ -142,6 +142,32 @@ func listsWithout(t *testing.T, attempt int) {
 	})
 }
 
+// TestEndedWhileTakenOver: a side that ends after it was seen, and before anything is heard of it, is found to have ended, and
+// was there no longer than it was seen.
+func TestEndedWhileTakenOver(t *testing.T) {
+	follow(t, func(f *followed) {
+		caller, far, _, whom := f.talk(0)
+		s := scene{at: time.Now()}
+		time.Sleep(time.Second)
+		f.leaves(whom, 16, 0)
+		later := newEngine(f.engine.conf, f.engine.ari)
+		left, ok := later.lead(s, pbx.Unled{Call: uuid.New(), Answered: far.AnsweredAt()}, far.id, caller.id)
+		if !ok {
+			t.Fatal("it is not taken over")
+		}
+		time.Sleep(2 * lookAgain)
+		select {
+		case <-left.Far.Done():
+		default:
+			t.Fatal("its end is missed")
+		}
+		if got := left.Far.End().At; !got.Equal(s.at) {
+			t.Errorf("it ended at %s, and was seen at %s", got, s.at)
+		}
+		left.Caller.Hangup(pbx.NormalClearing)
+	})
+}
+
 // TestNoConnection: who gets no connection says so, and why, once.
 func TestNoConnection(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as inWorld
