@@ -128,7 +128,6 @@ func TestKilledElsewhere(t *testing.T) {
 // TestHeirElsewhere: while a serve stands still, a newer run of its node leads the calls on; when it goes on, it ends without
 // hanging any up.
 func TestHeirElsewhere(t *testing.T) {
-	t.Parallel()
 	operator, state := asterisktest.NewOperator(t), freshState(t)
 	db, err := postgres.Open(t.Context(), postgres.Options{State: state, Log: quiet()}) // kept up
 	if err != nil {
