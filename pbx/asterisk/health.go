@@ -213,14 +213,16 @@ func (e *Engine) registrations(ctx context.Context) (map[string]string, error) {
 
 // barred implements switchHealth.
 func (e *Engine) barred(code string) string {
+	secured := (*ways)(nil)
 	if e.private != nil {
-		e.private.peering.Lock()
-		defer e.private.peering.Unlock()
-		return e.private.secured[code].why
+		secured = e.private.secured.Load()
+	} else {
+		secured = e.remote.secured.Load()
 	}
-	e.remote.mu.Lock()
-	defer e.remote.mu.Unlock()
-	return e.remote.secured[code].why
+	if secured == nil { // nothing is told yet
+		return ""
+	}
+	return (*secured)[code].why
 }
 
 // parseRegistrations reads lines such as

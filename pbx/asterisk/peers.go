@@ -167,12 +167,14 @@ func (p *private) peers(admission *pbx.Admission, trunks []routing.Trunk) (chang
 	}
 	p.peering.Lock()
 	defer p.peering.Unlock()
-	if p.secured, err = p.secure(trunks); err != nil {
+	secured, err := p.secure(trunks)
+	p.secured.Store(&secured)
+	if err != nil {
 		return false, err
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, "; with", p.hostsFile)
-	for _, o := range append(p.transportObjects(), peerObjects(admission.Providers, trunks, p.secured, p.conf.MediaTimeout)...) {
+	for _, o := range append(p.transportObjects(), peerObjects(admission.Providers, trunks, secured, p.conf.MediaTimeout)...) {
 		b.WriteString(o.section())
 	}
 	content := []byte(b.String())

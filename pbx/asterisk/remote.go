@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
 // remote is an Asterisk that runs elsewhere, and is its operator's (docs/asterisk.md). Providers and trunks are dynamic
@@ -20,8 +20,7 @@ type remote struct {
 	startup string // of the Asterisk that was told
 	told    []group
 
-	mu      sync.Mutex
-	secured ways // of the trunks over TLS
+	secured atomic.Pointer[ways] // of the trunks over TLS; nil before they are known
 }
 
 // errInFile is that an object can't be forgotten, since it is in a file of the operator's.
@@ -196,9 +195,7 @@ func (e *Engine) attend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.remote.mu.Lock()
-	e.remote.secured = secured
-	e.remote.mu.Unlock()
+	e.remote.secured.Store(&secured)
 	if err := e.remote.tell(ctx, startup, peerObjects(e.conf.Admission().Providers, trunks, secured, e.conf.MediaTimeout)); err != nil {
 		return err
 	}

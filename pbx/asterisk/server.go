@@ -22,10 +22,10 @@ type private struct {
 	folder string // of the program
 	reach  reach
 
-	peering    sync.Mutex
-	written    []byte         // the newest peers.conf
-	transports []tlsTransport // in it
-	secured    ways           // of the trunks in it
+	secured    atomic.Pointer[ways] // of the trunks over TLS, for calls: they don't wait for look-ups and files
+	peering    sync.Mutex           // held by who makes the rest
+	written    []byte               // the newest peers.conf
+	transports []tlsTransport       // in it
 	lookedUp   map[string]known
 	hostsFile  string // with names that are not the DNS's
 	resolves   bool   // Asterisk has been asked to read such a file
