@@ -47,7 +47,7 @@ type Group[T, R any] struct {
 	inside    map[*waiter[T, R]]bool // all that have no answer yet
 	waiting   []*waiter[T, R]
 	gathering bool
-	writers   int // at work
+	writers   int // at work, the one that gathers among them
 	writing   int // items in their transactions
 }
 
@@ -68,8 +68,8 @@ type waiter[T, R any] struct {
 	answered chan struct{}  // closed then
 }
 
-// NewGroup makes a group. Who finds no transaction running waits as long as gather for others to come, since what a
-// transaction costs the server is mostly its own; with 0 he goes alone. A transaction may take as long as patience, then
+// NewGroup makes a group. Who finds a writer free waits as long as gather for others to come, since what a transaction
+// costs the server is mostly its own; with 0 he goes alone. A transaction may take as long as patience, then
 // its callers get an error and the next one begins; what a database that hangs leaves behind is counted by the guard.
 func NewGroup[T, R any](db *sqlx.DB, guard *Guard, gather, patience time.Duration, write Write[T, R]) *Group[T, R] {
 	return &Group[T, R]{
@@ -132,7 +132,7 @@ func (g *Group[T, R]) enter(w *waiter[T, R]) bool {
 	return true
 }
 
-// work writes group after group until nobody waits.
+// work writes group after group until there is none for it.
 func (g *Group[T, R]) work() {
 	if g.gather > 0 {
 		select {
@@ -172,13 +172,17 @@ func (g *Group[T, R]) leave(w *waiter[T, R], a Answer[R]) {
 }
 
 // next gives a writer that has written some items its next ones: its share of all there are, so that there be as many for
-// the others. There are none only when nobody waits, and with that the writer is gone.
+// the others. There are none when nobody waits, or when what waits is being gathered for another writer, and with that the
+// writer is gone.
 func (g *Group[T, R]) next(written int) []*waiter[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.writing -= written
-	share := (len(g.waiting) + g.writing + g.writers - 1) / g.writers
-	n := min(len(g.waiting), share, MaxGroup)
+	n := 0
+	if !g.gathering {
+		share := (len(g.waiting) + g.writing + g.writers - 1) / g.writers
+		n = min(len(g.waiting), share, MaxGroup)
+	}
 	group := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
 	if g.writing += n; n == 0 {

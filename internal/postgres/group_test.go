@@ -113,25 +113,36 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// Who comes alone waits for others where nobody is in a hurry, and those who come while a transaction runs wait for it alone.
+// Who comes alone waits for others where nobody is in a hurry, and who comes while a transaction runs does as well: what that
+// one leaves is not written in bits.
 func TestGroupGathers(t *testing.T) {
-	db := pgtest.New(t)
-	groups := make(chan int, 3)
-	g := bookGroup(db, 300*time.Millisecond, time.Minute, func(items []int) { groups <- len(items) })
+	groups, hold := make(chan int, 20), make(chan struct{})
+	g := bookGroup(pgtest.New(t), 300*time.Millisecond, time.Minute, func(items []int) {
+		groups <- len(items)
+		<-hold
+	})
 	var all sync.WaitGroup
-	for n := range 3 {
-		all.Go(func() {
-			if _, err := g.Do(t.Context(), n); err != nil {
-				t.Error(err)
-			}
-		})
+	come := func(from, to int) {
+		for n := from; n < to; n++ {
+			all.Go(func() {
+				if _, err := g.Do(t.Context(), n); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
+	come(0, 3)
+	if n := <-groups; n != 3 {
+		t.Errorf("%d in the first group", n)
+	}
+	come(3, 9)
+	for postgres.Waiting(g) < 6 {
+		time.Sleep(time.Millisecond)
+	}
+	close(hold)
 	all.Wait()
-	if first := <-groups; first != 3 || len(groups) > 0 {
-		t.Errorf("%d in the first group, and %d more groups", first, len(groups))
-	}
-	if _, err := g.Do(t.Context(), 4); err != nil || <-groups != 1 {
-		t.Errorf("one more: %v", err)
+	if n := <-groups; n != 6 || len(groups) > 0 {
+		t.Errorf("%d in the second group, and %d more groups", n, len(groups))
 	}
 }
 

@@ -165,6 +165,7 @@ func TestEndedWhileTakenOver(t *testing.T) {
 			t.Errorf("it ended at %s, and was seen at %s", got, s.at)
 		}
 		left.Caller.Hangup(pbx.NormalClearing)
+		later.work.Wait() // Run, which would wait, is not there
 	})
 }
 
