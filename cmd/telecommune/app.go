@@ -99,7 +99,7 @@ func openApp(ctx context.Context, c Config, log *slog.Logger) (a *app, err error
 	if a.control, err = listenControl(c.State); err != nil {
 		return a, err
 	}
-	if a.engine, err = openEngine(ctx, c, a.picture, a.gate, log); err != nil {
+	if a.engine, err = openEngine(ctx, c, a.db, a.picture, a.gate, log); err != nil {
 		return a, err
 	}
 	a.tests = &acceptance{engine: a.engine, gate: a.gate, routes: a.picture.routes.Load, bank: a.bank, now: clockOf(ctx)}

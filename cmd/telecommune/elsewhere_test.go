@@ -28,7 +28,8 @@ func joining(t *testing.T, o *asterisktest.Operator) string {
 	return " --engine asterisk --ari-url " + o.URL + " --ari-password-file " + file(t, "password", o.Password+"\n")
 }
 
-// TestServeElsewhere: a serve that joins an operator's Asterisk carries a call, has it in the books, and ends in order.
+// TestServeElsewhere: a serve that joins an operator's Asterisk carries a call, has it in the books, and ends in order. Another
+// one, of the same node's name and with other books, leaves it alone.
 func TestServeElsewhere(t *testing.T) {
 	t.Parallel()
 	operator, state := asterisktest.NewOperator(t), freshState(t)
@@ -39,7 +40,14 @@ func TestServeElsewhere(t *testing.T) {
 	s.sip = operator.SIP
 	carrier, phone := equip(t, s, state)
 	call := connected(t, carrier, phone)
-	time.Sleep(time.Second) // is talked for
+	stranger, _ := startServeUntil(t, freshState(t), joining(t, operator), regexp.MustCompile(`(another node leads) the calls`))
+	<-stranger.ended
+	if code := stranger.process.ProcessState.ExitCode(); code != exitFailed {
+		t.Errorf("a serve with other books exits with %d", code)
+	}
+	if byPeer, _ := call.EndedByPeer(); byPeer {
+		t.Error("it has the call hung up")
+	}
 	call.Hangup()
 	type row struct {
 		Answered int `json:"answered_seconds"`

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"telecommune/internal/postgres"
 	"telecommune/pbx"
 	"telecommune/pbx/asterisk"
 	"telecommune/pbx/sipua"
@@ -28,7 +29,7 @@ const (
 )
 
 // openEngine makes the engine that c names, for the trunks and providers of a picture. The gate is told of their health.
-func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
+func openEngine(ctx context.Context, c Config, db *postgres.DB, p *picture, gate *routing.Gate, log *slog.Logger) (engine, error) {
 	trunks := func() []routing.Trunk { return p.routes.Load().Trunks() }
 	private := filepath.Join(c.State, "asterisk")
 	if c.Engine == engineAsterisk {
@@ -41,8 +42,12 @@ func openEngine(ctx context.Context, c Config, p *picture, gate *routing.Gate, l
 				return nil, err
 			}
 		}
+		books, err := postgres.Identity(ctx, db.DB)
+		if err != nil {
+			return nil, err
+		}
 		return asterisk.New(asterisk.Config{
-			URL: conf.URL, User: conf.User, Password: conf.Password, Node: c.Node,
+			URL: conf.URL, User: conf.User, Password: conf.Password, Node: c.Node + "@" + books,
 			Folder: c.Asterisk, State: private, Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
 			MaxCPS: c.MaxCPS, Log: log,

@@ -28,7 +28,7 @@ type Config struct {
 	// URL is that of ARI of an Asterisk that runs elsewhere, with the user and password of ours there. Then none is started,
 	// and what is said of folders, addresses, ports and limits is the affair of who runs it.
 	URL, User, Password string
-	Node                string // our name, by which another controller of that Asterisk knows us
+	Node                string // our name and that of our books, by which another controller of that Asterisk knows us
 
 	Folder       string                 // of an Asterisk, as deploy/asterisk/get.sh prints it
 	State        string                 // where the private configuration, logs and sockets of Asterisk go

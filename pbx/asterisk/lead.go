@@ -16,7 +16,7 @@ import (
 // Whoever connects to an application takes it from the one that has it, calls and all. A newer run of the same node may, and
 // the database fences the older one. Another node has no business with these calls: it would hang them up, and
 // could not settle them. So who leads writes its name into a global variable of an Asterisk that runs elsewhere, over and
-// over; who finds another's name there that is being written keeps away.
+// over; who finds another's name there that is being written keeps away. A name is that of the node and of its books.
 
 const (
 	leaderVariable = "TELECOMMUNE_LEADER"
