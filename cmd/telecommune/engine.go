@@ -50,7 +50,7 @@ func openEngine(ctx context.Context, c Config, db *postgres.DB, p *picture, gate
 			URL: conf.URL, User: conf.User, Password: conf.Password, Node: c.Node + "@" + books,
 			Folder: c.Asterisk, State: private, Listen: c.SIP, RTPPorts: c.RTPPorts,
 			Public: c.public(), UserAgent: "telecommune", Admission: p.admission.Load, Trunks: trunks, Health: gate, MaxCalls: c.MaxCalls,
-			MaxCPS: c.MaxCPS, Log: log,
+			MaxCPS: c.MaxCPS, MaxAttempts: c.MaxAttempts, Log: log,
 		})
 	}
 	if err := asterisk.EndLeft(private, log); err != nil {

@@ -158,8 +158,15 @@ func (p *private) writeHosts(hosts map[string]netip.Addr) error {
 		p.write("etc/resolver_unbound.conf", []byte("[general]\nhosts = "+filepath.Join(p.dir, "etc", file)+"\n")),
 		p.write("etc/"+moreModules, []byte(modules)),
 	)
-	if err == nil {
-		p.hostsFile = file
+	if err != nil {
+		return err
+	}
+	p.hostsFile = file
+	earlier, err := filepath.Glob(filepath.Join(p.dir, "etc", "hosts-*"))
+	for _, path := range earlier {
+		if filepath.Base(path) != file {
+			err = errors.Join(err, os.Remove(path))
+		}
 	}
 	return err
 }

@@ -42,6 +42,7 @@ type Config struct {
 	Health       pbx.Health             // is told how the trunks are; nil: nobody
 	MaxCalls     int                    // as the exchange's; Asterisk itself refuses what that would not even record
 	MaxCPS       int                    // likewise
+	MaxAttempts  int                    // likewise; fewer than pbx.MaxAttempts: that
 	Log          *slog.Logger           // nil: none
 }
 

@@ -55,9 +55,9 @@ func TestSilentWhileSweeping(t *testing.T) {
 }
 
 // TestListsWithoutACall: that all lists lack a call of an earlier run is no proof that it is over; that there is no such
-// channel is. Its attempts have channels of their own, the first as well as the last that is looked for.
+// channel is. Its attempts have channels of their own, the first as well as the last that there may be.
 func TestListsWithoutACall(t *testing.T) {
-	for _, attempt := range []int{1, mostAttempts} {
+	for _, attempt := range []int{1, tries} {
 		t.Run(strconv.Itoa(attempt), func(t *testing.T) { listsWithout(t, attempt) })
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"telecommune/routing"
 )
 
+const tries = pbx.MaxAttempts + 2 // over trunks, of a call
+
 // followed is an engine that follows a scripted Asterisk, in fake time. Calls are answered and handed to the test.
 type followed struct {
 	*scripted
@@ -37,7 +39,7 @@ func follow(t *testing.T, story func(f *followed)) {
 		}
 		f := &followed{scripted: script(t), t: t, legs: make(chan *leg, 10)}
 		f.engine = newEngine(Config{
-			Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return nil }, Log: slog.New(slog.DiscardHandler),
+			Admission: func() *pbx.Admission { return admission }, Trunks: func() []routing.Trunk { return nil }, MaxAttempts: tries, Log: slog.New(slog.DiscardHandler),
 		}, newARI("http://"+scriptedAddr+"/ari", "secret"))
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

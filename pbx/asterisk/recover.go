@@ -118,10 +118,8 @@ func (e *Engine) missing(call uuid.UUID, at time.Time, hidden bool) bool {
 	return before && at.Sub(since) >= lookAgain
 }
 
-// mostAttempts are those whose channels are asked for when nothing is written down of a call.
-const mostAttempts = 5
-
-// gone asks for the channels of a call by their names: that a list lacks them proves nothing.
+// gone asks for the channels of a call by their names: that a list lacks them proves nothing. When nothing is written down of
+// it, these are all that it can have had.
 func (e *Engine) gone(ctx context.Context, s scene, call uuid.UUID) bool {
 	var names []string
 	for id := range s.history {
@@ -130,7 +128,7 @@ func (e *Engine) gone(ctx context.Context, s scene, call uuid.UUID) bool {
 		}
 	}
 	if len(names) == 0 {
-		for attempt := range mostAttempts {
+		for attempt := range max(e.conf.MaxAttempts, pbx.MaxAttempts) {
 			names = append(names, channelName(pbx.Target{Call: call, Attempt: attempt + 1}))
 		}
 	}

@@ -3,6 +3,9 @@ package asterisk
 import (
 	"context"
 	"crypto/tls"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +163,28 @@ func TestAliases(t *testing.T) {
 		}
 		if !strings.Contains(got, c.want) || (a.err == nil) != (got == c.want) {
 			t.Errorf("%s: %q, want %q", c.says, got, c.want)
+		}
+	}
+}
+
+// TestHosts: what Asterisk's resolver is told lies in one file, whatever it was told before.
+func TestHosts(t *testing.T) {
+	p := &private{dir: t.TempDir()}
+	if err := os.Mkdir(filepath.Join(p.dir, "etc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.2"} {
+		if err := p.writeHosts(map[string]netip.Addr{"sip.example": netip.MustParseAddr(at)}); err != nil {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(p.dir, "etc", "hosts-*"))
+		if len(files) != 1 {
+			t.Fatalf("the files are %q", files)
+		}
+		told, err := os.ReadFile(files[0])
+		conf, _ := os.ReadFile(filepath.Join(p.dir, "etc", "resolver_unbound.conf"))
+		if err != nil || string(told) != at+" sip.example\n" || !strings.Contains(string(conf), files[0]) {
+			t.Errorf("%v: it says %q, and the configuration %q", err, told, conf)
 		}
 	}
 }
