@@ -73,6 +73,13 @@ func (r *rig) run(handle func(ctx context.Context, r *rig, in pbx.Leg)) {
 	}
 	run, stop := context.WithCancel(context.Background())
 	ended, over := make(chan error, 1), make(chan struct{})
+	r.Engine, r.ended = e, ended
+	r.stop = func() {
+		stop()
+		<-over
+	}
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	go func() {
 		defer close(over)
 		ended <- e.Run(run, func(ctx context.Context, in pbx.Leg) { handle(ctx, r, in) })
@@ -86,13 +93,6 @@ func (r *rig) run(handle func(ctx context.Context, r *rig, in pbx.Leg)) {
 			}
 		}
 	})
-	r.Engine, r.ended = e, ended
-	r.stop = func() {
-		stop()
-		<-over
-	}
-	var cancel context.CancelFunc
-	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	r.t.Cleanup(cancel)
 	wait(r, e.Ready())
 }
