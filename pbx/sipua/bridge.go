@@ -53,8 +53,7 @@ func (e *Engine) Bridge(caller, far pbx.Leg) (pbx.Bridge, error) {
 		b.Close()
 		return nil, pbx.ErrEnded
 	}
-	e.spawn(c, func() { b.fill(cm, fm, cc) })
-	e.spawn(f, func() { b.fill(fm, cm, fc) })
+	e.spawn(c, func() { b.fill([]*gap{{to: cm, from: fm, codec: cc}, {to: fm, from: cm, codec: fc}}) })
 	e.log.Debug("bridged", "caller", c.dialog.id, "far", f.dialog.id)
 	return b, nil
 }
@@ -76,23 +75,32 @@ func (b *bridge) Close() {
 // quietTime is how long a side may send nothing before the other gets silence in its place.
 const quietTime = 500 * time.Millisecond
 
-// fill sends silence to one side for as long as the other sends nothing, on hold or with silence suppressed: networks
+// gap is one way of a bridge, watched for a side that sends nothing.
+type gap struct {
+	to, from *media
+	codec    codec // of to
+	heard    int64 // packets of from, when it was looked at last
+}
+
+// fill sends silence to a side for as long as the other sends nothing, on hold or with silence suppressed: networks
 // hang up on who sends no RTP for some seconds. A packet now and then, each a talkspurt of its own, does for that.
-func (b *bridge) fill(to, from *media, c codec) {
-	silence := bytes.Repeat([]byte{c.silence()}, frameSamples)
-	tick := time.NewTicker(quietTime)
-	defer tick.Stop()
-	for heard := from.packets.Load(); ; {
+func (b *bridge) fill(gaps []*gap) {
+	timer := time.NewTimer(toNext(quietTime, time.Now()))
+	defer timer.Stop()
+	for first := true; ; first = false {
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-b.done:
 			return
 		}
-		now := from.packets.Load()
-		if heard == now && to.playing.Load() == 0 {
-			(&player{m: to}).send(silence)
+		for _, g := range gaps {
+			now := g.from.packets.Load()
+			if !first && now == g.heard && g.to.playing.Load() == 0 {
+				(&player{m: g.to}).send(bytes.Repeat([]byte{g.codec.silence()}, frameSamples))
+			}
+			g.heard = now
 		}
-		heard = now
+		timer.Reset(toNext(quietTime, time.Now()))
 	}
 }
 

@@ -20,11 +20,17 @@ type player struct {
 // lag is how late a frame may be sent before the schedule starts afresh instead of being caught up with.
 const lag = 200 * time.Millisecond
 
+// epoch is from when frames are counted: those of all legs are due together, so that the program wakes once for all of them.
+var epoch = time.Now()
+
+// toNext is how long it is from now until the next of all the moments that are a period apart.
+func toNext(period time.Duration, now time.Time) time.Duration { return period - now.Sub(epoch)%period }
+
 // wait waits until the next frame is due, by a schedule that does not drift. It is false when stop came first.
 func (p *player) wait(timer *time.Timer, stop <-chan struct{}) bool {
 	now := time.Now()
 	if p.next.IsZero() || now.Sub(p.next) > lag {
-		p.next = now
+		p.next = now.Add(toNext(frameDuration, now))
 	}
 	timer.Reset(p.next.Sub(now))
 	select {
