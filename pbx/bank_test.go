@@ -2,6 +2,7 @@ package pbx_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type bank struct {
 	held     map[billing.CallID]int
 	attempts []routing.Attempt
 	signs    []string
+	batches  []int // of signs, how many in each
 	closings []billing.Closing
 	settled  []billing.Settlement
 	asked    []billing.Request
@@ -161,6 +163,10 @@ func (b *bank) recordAttempts(_ context.Context, _ billing.CallID, plan routing.
 func (b *bank) storeSigns(_ context.Context, signs []billing.Sign) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.batches = append(b.batches, len(signs))
+	if b.away["Signs"] {
+		return errors.New("no answer")
+	}
 	for _, s := range signs {
 		b.signs = append(b.signs, fmt.Sprintf("%s %v", s.Trunk, s.Answered))
 	}

@@ -176,23 +176,25 @@ func (a *accessCall) guarded(ctx context.Context) (err error) {
 	return a.script(ctx)
 }
 
-// showLife stores the signs of life of all calls that hold money: at regular times, and soon after an answer, from when
-// on a call may cost something. It also tells the log how many calls were refused meanwhile.
+// showLife stores the signs of life of calls that hold money: of all at regular times, and soon after an answer, from when
+// on a call may cost something, of those that were answered. It also tells the log how many calls were refused meanwhile.
 func (x *Exchange) showLife(ctx context.Context) {
 	regular := time.NewTicker(signEvery)
 	defer regular.Stop()
-	for {
+	for stored := true; ; {
+		all := !stored // what was to be stored last comes again
 		select {
 		case <-ctx.Done():
 			return
 		case <-regular.C:
+			all = true
 		case <-x.answer:
 		}
 		if n := x.live.takeRefused(); n > 0 {
 			x.Log.Warn("access calls refused, and not recorded", "calls", n, "max_calls", x.MaxCalls, "max_cps", x.MaxCPS)
 		}
-		if signs := x.live.signs(x.Now()); len(signs) > 0 {
-			x.store(ctx, signs)
+		if signs := x.live.signs(x.Now(), all); len(signs) > 0 {
+			stored = x.store(ctx, signs)
 		}
 		if !x.sleepUntil(ctx, x.Now().Add(signAtLeast)) {
 			return
@@ -200,12 +202,14 @@ func (x *Exchange) showLife(ctx context.Context) {
 	}
 }
 
-func (x *Exchange) store(ctx context.Context, signs []billing.Sign) {
+func (x *Exchange) store(ctx context.Context, signs []billing.Sign) (stored bool) {
 	ctx, cancel := context.WithTimeout(ctx, signEvery)
 	defer cancel()
-	if err := x.Signs(ctx, signs); err != nil && ctx.Err() == nil {
+	err := x.Signs(ctx, signs)
+	if err != nil && ctx.Err() == nil {
 		x.Log.Warn("store signs of life", "calls", len(signs), "err", err)
 	}
+	return err == nil
 }
 
 // soon asks for a batch of signs of life.

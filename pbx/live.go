@@ -43,6 +43,7 @@ type LiveCall struct {
 type live struct {
 	LiveCall
 	sign   billing.Sign // of the call that holds money; its Call is uuid.Nil when none does
+	shown  bool         // a sign of life has told of the answer
 	hangup func(reason error)
 }
 
@@ -55,7 +56,7 @@ func (l *live) rings() {
 
 // answered notes that the far side is there.
 func (l *live) answered(at time.Time, way routing.Candidate) {
-	l.State, l.AnsweredAt = Talking, &at
+	l.State, l.AnsweredAt, l.shown = Talking, &at, false
 	l.sign.Trunk, l.sign.Carrier, l.sign.Cost, l.sign.AnsweredAt = way.Trunk.Code, way.Trunk.Carrier, way.Row, at
 }
 
@@ -172,18 +173,19 @@ func (r *register) list() []LiveCall {
 	return calls
 }
 
-// signs gives the signs of life of all calls that hold money.
-func (r *register) signs(now time.Time) []billing.Sign {
+// signs gives the signs of life of all calls that hold money, or of those alone of whose answer none has told yet.
+func (r *register) signs(now time.Time, all bool) []billing.Sign {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var signs []billing.Sign
 	for _, l := range r.calls {
-		if l.sign.Call == uuid.Nil {
+		fresh := !l.sign.AnsweredAt.IsZero() && !l.shown
+		if l.sign.Call == uuid.Nil || !all && !fresh {
 			continue
 		}
 		sign := l.sign
 		if !sign.AnsweredAt.IsZero() {
-			sign.Answered = now.Sub(sign.AnsweredAt)
+			sign.Answered, l.shown = now.Sub(sign.AnsweredAt), true
 		}
 		signs = append(signs, sign)
 	}

@@ -372,6 +372,57 @@ func TestAccessNumberOutOfService(t *testing.T) {
 	})
 }
 
+// Soon after an answer it alone is told of; all calls are, every five seconds, and after a batch that was not stored.
+func TestSignsOfTheAnswered(t *testing.T) {
+	onExchange(t, func(x *exchange) {
+		x.parties["cheap"] = party{after: time.Second, talks: time.Minute}
+		call := func() *phone {
+			p := x.call(gateway, anna)
+			p.types(kyiv + "#")
+			return p
+		}
+		batches := func() (sizes []int) {
+			time.Sleep(200 * time.Millisecond)
+			x.bank.set(func() { sizes, x.bank.batches = x.bank.batches, nil })
+			return sizes
+		}
+		first := call()
+		time.Sleep(1500 * time.Millisecond)
+		second := call()
+		first.talks()
+		batches()
+		second.talks()
+		if sizes := batches(); !slices.Equal(sizes, []int{1}) {
+			t.Errorf("batches of %v when a second one is answered", sizes)
+		}
+		third := call()
+		time.Sleep(1500 * time.Millisecond)
+		fourth := call()
+		for !slices.ContainsFunc(x.Live(), func(l pbx.LiveCall) bool { return l.State == pbx.Dialling && l.Trunk != "" }) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		batches()
+		x.bank.set(func() { x.bank.away["Signs"] = true })
+		third.talks()
+		if sizes := batches(); sizes[len(sizes)-1] != 1 {
+			t.Errorf("batches of %v when a third one is answered", sizes)
+		}
+		x.bank.set(func() { x.bank.away["Signs"] = false })
+		fourth.talks()
+		if sizes := batches(); !slices.Equal(sizes, []int{4}) {
+			t.Errorf("batches of %v after one that failed", sizes)
+		}
+		time.Sleep(10 * time.Second)
+		if sizes := batches(); !slices.Equal(sizes, []int{4, 4}) {
+			t.Errorf("batches of %v in ten seconds", sizes)
+		}
+		for _, p := range []*phone{first, second, third, fourth} {
+			p.hangsUp()
+		}
+		fourth.waits()
+	})
+}
+
 func TestSignsOfLife(t *testing.T) {
 	onExchange(t, func(x *exchange) {
 		x.parties["cheap"] = party{after: 7 * time.Second, talks: 12 * time.Second}
