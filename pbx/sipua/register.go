@@ -76,13 +76,16 @@ func (e *Engine) keepRegistered(ctx context.Context, t routing.Trunk) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			if err == nil || errors.Is(err, context.Canceled) { // broken off: the registrar may have it
-				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.stopTime)
-				defer cancel()
-				_, _ = r.send(last, 0)
-			}
-			return
 		}
+		if ctx.Err() == nil {
+			continue
+		}
+		if err == nil || errors.Is(err, context.Canceled) { // broken off: the registrar may have it
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.stopTime)
+			defer cancel()
+			_, _ = r.send(last, 0)
+		}
+		return
 	}
 }
 

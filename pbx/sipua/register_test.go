@@ -52,6 +52,27 @@ func (r *rig) stopping() <-chan struct{} {
 	return stopped
 }
 
+// TestRegisterBrokenOff: an engine that ends while it waits for the registrar takes the registration back, and asks for none.
+func TestRegisterBrokenOff(t *testing.T) {
+	for range 6 { // half of these would show it
+		registrar := newPeer(t)
+		trunk := trunkTo(registrar)
+		trunk.Register = true
+		r := start(t, setup{trunks: []routing.Trunk{trunk}}, unreached(t))
+		registrar.request("REGISTER")
+		stopped := r.stopping()
+		next := registrar.request("REGISTER")
+		for next.get("cseq") == "1 REGISTER" { // once more
+			next = registrar.request("REGISTER")
+		}
+		if next.get("expires") != "0" || next.get("cseq") != "2 REGISTER" {
+			t.Errorf("Expires %q, CSeq %q", next.get("expires"), next.get("cseq"))
+		}
+		registrar.respond(next, 200, "")
+		<-stopped
+	}
+}
+
 // TestRegisterTooBrief: what is too brief for the registrar is asked for longer.
 func TestRegisterTooBrief(t *testing.T) {
 	registrar := newPeer(t)
