@@ -111,12 +111,15 @@ func (a *ari) set(ctx context.Context, channel, variable, value string) error {
 	return a.ask(ctx, func() error { return a.client.Channel().SetVariable(channelKey(channel), variable, value) })
 }
 
-func (a *ari) get(ctx context.Context, channel, variable string) (value string, err error) {
-	err = a.ask(ctx, func() (err error) {
+func (a *ari) get(ctx context.Context, channel, variable string) (string, error) {
+	var value string
+	if err := a.ask(ctx, func() (err error) {
 		value, err = a.client.Channel().GetVariable(channelKey(channel), url.QueryEscape(variable))
 		return err
-	})
-	return value, err
+	}); err != nil {
+		return "", err // the question may still be under way
+	}
+	return value, nil
 }
 
 // mix joins channels, voice and digits, in a bridge of that name. None presents itself to those that came before, who would
